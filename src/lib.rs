@@ -1,0 +1,2 @@
+//! Ochre: redis-server, written again in Rust.
+pub mod ds;
