@@ -1,1 +1,3 @@
 //! Data structures: pure, no I/O, no server types.
+
+pub mod glob;
