@@ -1,0 +1,6 @@
+//! What touches the operating system: the event loop, sockets, clocks, background threads.
+
+pub mod ae;
+pub mod anet;
+pub mod connection;
+pub mod monotonic;

@@ -1,0 +1,98 @@
+//! A monotonic clock that is cheap enough to be read once a command.
+//!
+//! Where the processor's time stamp counter runs at a constant rate and does not stop (`constant_tsc` and
+//! `nonstop_tsc` in /proc/cpuinfo), a reading is one instruction and a multiplication: some 8 ns against the 20 to
+//! 25 ns of `clock_gettime`. The rate is measured against CLOCK_MONOTONIC once at start. Elsewhere
+//! [`std::time::Instant`] is read.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// How long the counter's rate is measured at start.
+const CALIBRATION_US: u128 = 2_000;
+
+/// Bits behind the binary point of [`Source::Tsc::scale`].
+const SCALE_BITS: u32 = 32;
+
+enum Source {
+    /// `nanoseconds = (ticks - base) * scale >> SCALE_BITS`.
+    #[cfg(target_arch = "x86_64")]
+    Tsc { base: u64, scale: u64 },
+    /// Nanoseconds since this instant.
+    Instant(Instant),
+}
+
+static SOURCE: OnceLock<Source> = OnceLock::new();
+
+/// Nanoseconds since the first call in this process.
+#[inline]
+pub fn now_ns() -> u64 {
+    match SOURCE.get() {
+        #[cfg(target_arch = "x86_64")]
+        Some(Source::Tsc { base, scale }) => ticks_to_ns(ticks().wrapping_sub(*base), *scale),
+        Some(Source::Instant(start)) => start.elapsed().as_nanos() as u64,
+        None => {
+            SOURCE.get_or_init(choose_source);
+            now_ns()
+        }
+    }
+}
+
+/// What [`now_ns`] reads, for the log: `X86 TSC @ 2000 ticks/us` or `POSIX clock_gettime`.
+pub fn source_name() -> String {
+    match SOURCE.get_or_init(choose_source) {
+        #[cfg(target_arch = "x86_64")]
+        Source::Tsc { scale, .. } => format!("X86 TSC @ {} ticks/us", (1000u64 << SCALE_BITS) / scale),
+        Source::Instant(_) => "POSIX clock_gettime".to_string(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn ticks_to_ns(ticks: u64, scale: u64) -> u64 {
+    ((u128::from(ticks) * u128::from(scale)) >> SCALE_BITS) as u64
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn ticks() -> u64 {
+    // SAFETY: reading the time stamp counter has no precondition on x86-64.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn choose_source() -> Source {
+    let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let steady = ["constant_tsc", "nonstop_tsc"].iter().all(|f| flags.contains(f));
+    if !steady {
+        return Source::Instant(Instant::now());
+    }
+    let (start, base) = (Instant::now(), ticks());
+    let elapsed = loop {
+        let elapsed = start.elapsed();
+        if elapsed.as_micros() >= CALIBRATION_US {
+            break elapsed;
+        }
+    };
+    let passed = ticks().wrapping_sub(base).max(1);
+    Source::Tsc { base, scale: ((elapsed.as_nanos() << SCALE_BITS) / u128::from(passed)) as u64 }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn choose_source() -> Source {
+    Source::Instant(Instant::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn agrees_with_the_system_clock() {
+        now_ns();
+        let (instant, start) = (Instant::now(), now_ns());
+        std::thread::sleep(Duration::from_millis(20));
+        let (ours, theirs) = ((now_ns() - start) as f64, instant.elapsed().as_nanos() as f64);
+        assert!((ours / theirs - 1.0).abs() < 0.02, "{ours} against {theirs}");
+    }
+}

@@ -1,0 +1,98 @@
+//! The server: its state, and everything that acts on it between the sockets and the data.
+//!
+//! [`Server`] is a value made in `main` and passed as `&mut Server`; there are no globals. It consists of named
+//! parts, so that a function can borrow the parts it needs. The parts' behaviour lives in the files of upstream's
+//! names: `networking` reads and writes, `dispatch` checks and calls commands, `cron` does what time brings.
+
+use crate::db::Db;
+use crate::db::pubsub::Pubsub;
+use crate::ds::siphash::HashSeed;
+use crate::io::ae::EventLoop;
+use crate::io::bio::Bio;
+
+pub mod argv;
+pub mod client;
+pub mod client_cmd;
+pub mod command_cmd;
+pub mod commands;
+pub mod config;
+pub mod crash;
+pub mod cron;
+pub mod debug;
+pub mod dispatch;
+pub mod error;
+pub mod events;
+pub mod info;
+pub mod latency;
+pub mod logging;
+pub mod lolwut;
+pub mod memory;
+pub mod monitor;
+pub mod networking;
+pub mod process;
+pub mod reply;
+pub mod resp;
+pub mod shutdown;
+pub mod slowlog;
+pub mod start;
+pub mod stats;
+pub mod time;
+pub mod version;
+
+pub use argv::{Argv, Key};
+pub use client::{Client, ClientFlags, ClientId, Clients};
+pub use commands::{CommandProc, CommandSpec, CommandTable};
+pub use error::{CmdError, CmdResult};
+pub use reply::Out;
+
+/// The whole state of a running server.
+#[derive(Debug)]
+pub struct Server {
+    /// What the operator has configured.
+    pub config: config::Config,
+    /// Commands by name, `rename-command` applied.
+    pub commands: CommandTable,
+    /// The databases.
+    pub dbs: Vec<Db>,
+    /// The time, as cached once a turn.
+    pub clock: time::Clock,
+    /// Counters that INFO shows.
+    pub stats: stats::Stats,
+    /// Connections.
+    pub clients: Clients,
+    /// Listening sockets, lists of clients with work to do, shared buffers.
+    pub net: networking::Net,
+    /// Readiness of descriptors.
+    pub el: EventLoop,
+    /// Background threads.
+    pub bio: Bio,
+    /// Channels, patterns and who listens.
+    pub pubsub: Pubsub,
+    /// Commands that were slow.
+    pub slowlog: slowlog::Slowlog,
+    /// Events that were slow.
+    pub latency: latency::LatencyMonitor,
+    /// Clients that receive every command.
+    pub monitors: Vec<ClientId>,
+    /// The process: identity, files, how it is to end.
+    pub process: process::Process,
+    /// Timers and what they keep between runs.
+    pub cron: cron::Cron,
+    /// The key of the keyspace's hash.
+    pub seed: HashSeed,
+    /// Switches of DEBUG.
+    pub debug: debug::DebugState,
+}
+
+impl Server {
+    /// Forgets what CONFIG RESETSTAT forgets.
+    pub fn reset_stats(&mut self) {
+        self.stats.reset();
+    }
+
+    /// Counts a change to the dataset: `n` keys or elements.
+    #[inline]
+    pub fn dirty(&mut self, n: usize) {
+        self.stats.dirty += n as u64;
+    }
+}
