@@ -1,3 +1,4 @@
 //! Data structures: pure, no I/O, no server types.
 
 pub mod glob;
+pub mod numbers;
