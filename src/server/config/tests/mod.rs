@@ -1,0 +1,193 @@
+//! Tests of the configuration as a whole: the table, reading, setting, rewriting.
+//!
+//! `replies.tsv` holds what Redis 8.0.2 answers. Each line is a directive, a value, the reply of CONFIG SET and what
+//! CONFIG GET shows afterwards, separated by tabs; lines of one directive build on each other.
+
+mod read;
+mod rewrite;
+
+use proptest::prelude::*;
+
+use super::kind::quoted;
+use super::set::{Permissions, SetError, get, set};
+use super::table::{Config, DIRECTIVES, Directive};
+use super::{Effect, Flag};
+
+const ALL_ALLOWED: Permissions = Permissions { protected: true, loading: false };
+
+fn set_strs(config: &mut Config, pairs: &[(&str, &str)]) -> Result<Vec<Effect>, String> {
+    let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+    match set(config, &pairs, ALL_ALLOWED) {
+        Ok(changes) => Ok(changes.into_iter().map(|change| change.effect).collect()),
+        Err(error) => Err(String::from_utf8(error.reply()).unwrap()),
+    }
+}
+
+fn shown(config: &Config, pattern: &str) -> Vec<(String, String)> {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    get(config, &[pattern.as_bytes()]).into_iter().map(|(n, v)| (text(n), text(v))).collect()
+}
+
+fn shown_one(config: &Config, name: &str) -> String {
+    shown(config, name).pop().map_or("(none)".to_owned(), |(_, value)| value)
+}
+
+#[test]
+fn names_are_unique_and_in_lower_case() {
+    let mut names: Vec<&str> = DIRECTIVES.iter().flat_map(Directive::names).collect();
+    assert!(names.iter().all(|name| *name == name.to_ascii_lowercase()));
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
+fn only_what_can_change_has_an_effect() {
+    for directive in DIRECTIVES {
+        let fixed = directive.has(Flag::Immutable) || directive.has(Flag::NoEffect);
+        assert!(!fixed || directive.effect == Effect::None, "{directive:?}");
+    }
+}
+
+/// A default is shown, and what is shown is read as the default, by CONFIG SET's words and by a file's line.
+#[test]
+fn defaults_are_read_as_they_are_shown() {
+    let default = Config::default();
+    for directive in DIRECTIVES {
+        let value = directive.slot.show(&default);
+        let words: Vec<&[u8]> = match directive.slot.many_words() {
+            true => value.split(|&b| b == b' ').collect(),
+            false => vec![&value],
+        };
+        let mut config = Config::default();
+        assert_eq!(directive.slot.set(&mut config, &words), Ok(false), "{directive:?}");
+        let line = [directive.name.as_bytes(), b" ", &quoted(&value)].concat();
+        let mut read = Config::parse_str(&line).unwrap();
+        read.origin.without_effect.clear();
+        assert_eq!(read, default, "{directive:?}");
+    }
+}
+
+#[test]
+fn replies_and_values_are_upstreams() {
+    let mut config = Config::default();
+    let mut last = "";
+    for (number, line) in include_str!("replies.tsv").lines().enumerate() {
+        let [name, value, reply, after] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        if name != last {
+            config = Config::default();
+            last = name;
+        }
+        let permissions = Permissions { protected: false, loading: false };
+        let answer = match set(&mut config, &[(name.as_bytes(), value.as_bytes())], permissions) {
+            Ok(_) => "OK".to_owned(),
+            Err(error) => String::from_utf8(error.reply()).unwrap(),
+        };
+        let place = format!("replies.tsv:{}: {name} {value:?}", number + 1);
+        assert_eq!(answer, reply, "{place}");
+        assert_eq!(shown_one(&config, name), after, "{place}");
+    }
+}
+
+#[test]
+fn set_is_all_or_nothing() {
+    let mut config = Config::default();
+    let before = config.clone();
+    let refused = |config: &mut Config, pairs: &[(&str, &str)]| set_strs(config, pairs).unwrap_err();
+    assert_eq!(
+        refused(&mut config, &[("hz", "20"), ("timeout", "abc")]),
+        "ERR CONFIG SET failed (possibly related to argument 'timeout') - argument couldn't be parsed into an integer"
+    );
+    assert_eq!(
+        refused(&mut config, &[("hz", "20"), ("nope", "1")]),
+        "ERR Unknown option or number of arguments for CONFIG SET - 'nope'"
+    );
+    assert_eq!(
+        refused(&mut config, &[("DAEMONIZE", "yes"), ("nope", "1")]),
+        "ERR CONFIG SET failed (possibly related to argument 'DAEMONIZE') - can't set immutable config"
+    );
+    assert_eq!(
+        refused(&mut config, &[("hz", "10"), ("HZ", "11"), ("daemonize", "yes")]),
+        "ERR CONFIG SET failed (possibly related to argument 'HZ') - duplicate parameter"
+    );
+    assert_eq!(
+        refused(&mut config, &[("HZ", "abc")]),
+        "ERR CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer"
+    );
+    assert_eq!(config, before);
+}
+
+#[test]
+fn effects_are_returned_once_and_only_for_changes() {
+    let mut config = Config::default();
+    let effects = set_strs(
+        &mut config,
+        &[("oom-score-adj-values", "1 2 3"), ("port", "6379"), ("oom-score-adj", "yes")],
+    );
+    assert_eq!(effects, Ok(vec![Effect::OomScore]));
+    assert_eq!(set_strs(&mut config, &[("port", "7000"), ("hz", "11")]), Ok(vec![Effect::Port]));
+    assert_eq!(set_strs(&mut config, &[("port", "7000"), ("timeout", "1")]), Ok(vec![]));
+    // The directory of a name may be another one by now.
+    assert_eq!(set_strs(&mut config, &[("dir", ".")]), Ok(vec![Effect::Dir]));
+}
+
+#[test]
+fn protection_and_loading_are_respected() {
+    let attempt = |protected, loading| {
+        set(&mut Config::default(), &[(b"dir", b"/tmp")], Permissions { protected, loading })
+    };
+    assert_eq!(
+        attempt(false, true).unwrap_err().reply(),
+        b"ERR CONFIG SET failed (possibly related to argument 'dir') - can't set protected config"
+    );
+    assert_eq!(attempt(true, true), Err(SetError::Loading));
+    assert!(attempt(true, false).is_ok());
+}
+
+#[test]
+fn get_finds_names_patterns_and_aliases() {
+    let config = Config::default();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(shown(&config, "PORT"), [pair("PORT", "6379")]);
+    assert_eq!(shown(&config, "TIM*"), [pair("timeout", "0")]);
+    assert_eq!(shown(&config, "*_cpulist"), [pair("server_cpulist", ""), pair("bio_cpulist", "")]);
+    assert_eq!(shown(&config, "nope"), []);
+    assert_eq!(shown(&config, "\\hz"), []);
+    assert_eq!(get(&config, &[b"port", b"PORT", b"p?rt"]).len(), 1);
+    let names: usize = DIRECTIVES.iter().map(|d| d.names().count()).sum();
+    assert_eq!(get(&config, &[b"*", b"hz"]).len(), names);
+}
+
+proptest! {
+    /// Whatever CONFIG SET accepts is shown in a form that means the same when it is set again.
+    #[test]
+    fn accepted_values_are_read_as_they_are_shown(
+        index in 0..DIRECTIVES.len(),
+        value in prop_oneof![
+            "[ -~]{0,12}", "-?[0-9]{1,20}", "[0-9]{1,9}[kKmMgG]?[bB]?", "[0-9.]{1,6}( [0-9.]{1,6}){0,3}",
+            "[AKEg$lshzxetdmn]{0,6}", "(pubsub|normal|slave) [0-9]{1,9} [0-9]{1,4}mb [0-9]{1,3}",
+        ],
+    ) {
+        let directive = &DIRECTIVES[index];
+        let mut config = Config::default();
+        let words: Vec<&[u8]> = match directive.slot.many_words() {
+            true => value.as_bytes().split(|&b| b == b' ').collect(),
+            false => vec![value.as_bytes()],
+        };
+        if directive.slot.set(&mut config, &words).is_ok() {
+            let line = [directive.name.as_bytes(), b" ", &quoted(&directive.slot.show(&config))].concat();
+            let mut read = Config::parse_str(&line).unwrap();
+            read.origin.without_effect.clear();
+            prop_assert_eq!(&directive.slot.show(&read), &directive.slot.show(&config));
+            // Percentiles are shown with six decimals, and are the one value that is not shown in full.
+            config.latency_tracking_info_percentiles = read.latency_tracking_info_percentiles.clone();
+            prop_assert_eq!(read, config);
+        }
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in prop::collection::vec(any::<u8>(), 0..200)) {
+        drop(Config::parse_str(&text));
+    }
+}
