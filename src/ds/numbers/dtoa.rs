@@ -511,6 +511,35 @@ mod tests {
         }
     }
 
+    /// The table against its definition: twice the error is at most one unit in the last place.
+    #[test]
+    fn cached_powers_are_rounded_correctly() {
+        use crate::ds::longdouble::BigUint;
+        for (index, &significand) in CACHED_POWERS.iter().enumerate() {
+            let k = CACHED_FIRST + CACHED_STEP * index as i32;
+            let exponent = binary_exponent(k);
+            let mut rounded = BigUint::from(2 * u128::from(significand));
+            let (mut exact, mut unit) = (BigUint::from(2), BigUint::from(1));
+            // Multiply both sides of rounded · 2^exponent = exact · 5^k · 2^k by what makes them integers.
+            if k >= 0 {
+                exact.multiply_power_of_five(k.unsigned_abs());
+            } else {
+                rounded.multiply_power_of_five(k.unsigned_abs());
+                unit.multiply_power_of_five(k.unsigned_abs());
+            }
+            let shift = exponent - k;
+            if shift >= 0 {
+                rounded.shift_left(shift.unsigned_abs());
+                unit.shift_left(shift.unsigned_abs());
+            } else {
+                exact.shift_left(shift.unsigned_abs());
+            }
+            let (mut larger, smaller) = if rounded > exact { (rounded, exact) } else { (exact, rounded) };
+            larger.subtract(&smaller);
+            assert!(larger <= unit && significand >> 63 == 1, "10^{k}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]

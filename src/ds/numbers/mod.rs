@@ -11,7 +11,7 @@
 //! - [`hexfloat`]: the hexadecimal floats among them;
 //! - [`dtoa`]: the shortest text of a double.
 //!
-//! The decimal arithmetic of `INCRBYFLOAT` is in `ds/longdouble.rs`.
+//! The decimal arithmetic of `INCRBYFLOAT` is in [`longdouble`](super::longdouble).
 
 pub mod double;
 pub mod dtoa;
