@@ -29,6 +29,8 @@
 //! system: it is the entry for fuzzing.
 
 pub mod args;
+mod commands;
+pub mod effects;
 pub mod file;
 pub mod kind;
 pub mod rewrite;
@@ -42,6 +44,8 @@ mod tests;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+pub use commands::{config_get, config_help, config_resetstat, config_rewrite, config_set};
+pub use effects::{apply_at_start, apply_effect};
 pub use file::{ConfigError, LoadError};
 pub use table::{Config, DIRECTIVES, Directive};
 pub use types::{

@@ -159,6 +159,25 @@ fn get_finds_names_patterns_and_aliases() {
     assert_eq!(get(&config, &[b"*", b"hz"]).len(), names);
 }
 
+/// `redis.conf` at the top of the repository describes every directive, each with a line that can be used, and as it
+/// stands means the defaults, but for the addresses.
+#[test]
+fn the_manual_is_complete_and_right() {
+    let manual = include_str!("../../../../redis.conf");
+    let config = Config::parse_str(manual.as_bytes()).unwrap();
+    let default = Config { bind: config.bind.clone(), dir: config.dir.clone(), ..Config::default() };
+    assert_eq!(config, default);
+    for directive in DIRECTIVES {
+        let is_its_line = |line: &&str| {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            line.split_once(' ').is_some_and(|(name, _)| name == directive.name)
+        };
+        let lines: Vec<&str> = manual.lines().filter(is_its_line).collect();
+        let usable = |line: &&str| Config::parse_str(line.trim_start_matches("# ").as_bytes()).is_ok();
+        assert!(lines.iter().any(usable), "{directive:?} is not described");
+    }
+}
+
 proptest! {
     /// Whatever CONFIG SET accepts is shown in a form that means the same when it is set again.
     #[test]
