@@ -2,5 +2,6 @@
 
 pub mod ae;
 pub mod anet;
+pub mod bio;
 pub mod connection;
 pub mod monotonic;

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 
 use crate::ds::numbers;
-use crate::ds::siphash::HashSeed;
+use crate::ds::siphash::{self, HashSeed};
 use crate::server::error::CmdError;
 
 /// Bulk arguments of this many bytes or more get an allocation of their own while they are read.
@@ -28,6 +28,13 @@ pub struct ArgRange {
     len: usize,
 }
 
+impl ArgRange {
+    /// The argument with allocation number `index`.
+    pub(crate) fn big(index: usize) -> ArgRange {
+        ArgRange { at: BIG, len: index }
+    }
+}
+
 /// A key with its hash under the server's seed, ready for the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Key<'a> {
@@ -38,7 +45,7 @@ pub struct Key<'a> {
 }
 
 /// Arguments of one command, or of a batch of which one is selected.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Argv {
     buf: Vec<u8>,
     ranges: Vec<ArgRange>,
@@ -51,15 +58,25 @@ pub struct Argv {
     hash: u64,
 }
 
-impl Argv {
-    /// No arguments; keys are hashed with `seed`.
-    pub fn new(seed: HashSeed) -> Argv {
-        Argv { seed, ..Argv::default() }
+impl Default for Argv {
+    fn default() -> Argv {
+        Argv {
+            buf: Vec::new(),
+            ranges: Vec::new(),
+            big: Vec::new(),
+            base: 0,
+            len: 0,
+            seed: siphash::process_seed(),
+            hashed: 0,
+            hash: 0,
+        }
     }
+}
 
+impl Argv {
     /// One command out of owned arguments: for scripts, queues, tests.
-    pub fn from_args<A: AsRef<[u8]>>(seed: HashSeed, args: &[A]) -> Argv {
-        let mut argv = Argv::new(seed);
+    pub fn from_args<A: AsRef<[u8]>>(args: &[A]) -> Argv {
+        let mut argv = Argv::default();
         for arg in args {
             let at = argv.buf.len();
             argv.buf.extend_from_slice(arg.as_ref());
@@ -117,13 +134,8 @@ impl Argv {
     #[inline]
     pub fn key(&self, i: usize) -> Key<'_> {
         let bytes = self.get(i);
-        let hash = if i == self.hashed && i != 0 { self.hash } else { self.seed.hash(bytes) };
+        let hash = if i == self.hashed && i != 0 { self.hash } else { siphash::hash(self.seed, bytes) };
         Key { bytes, hash }
-    }
-
-    /// `bytes` as a key: for names that are not arguments as they are.
-    pub fn key_of<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
-        Key { bytes, hash: self.seed.hash(bytes) }
     }
 
     /// Argument `i` to keep: a big one is shared, any other copied.
@@ -146,7 +158,7 @@ impl Argv {
     /// The selected command's arguments in an `Argv` of their own.
     pub fn detach(&self) -> Argv {
         let args: Vec<&[u8]> = self.iter().collect();
-        Argv::from_args(self.seed, &args)
+        Argv::from_args(&args)
     }
 
     // ---- what the parser and the dispatcher need ----
@@ -185,11 +197,6 @@ impl Argv {
         self.big.push(bytes);
     }
 
-    /// Drops the arguments from `total` on: those of a command that is not complete.
-    pub(crate) fn truncate(&mut self, total: usize) {
-        self.ranges.truncate(total);
-    }
-
     /// Opens the window on the command whose `len` arguments start at `base`; `hashed` is the position of the key
     /// that was hashed ahead to `hash`, or 0.
     #[inline]
@@ -210,13 +217,15 @@ impl Argv {
         self.iter().map(<[u8]>::len).sum()
     }
 
-    /// Whether the batch holds arguments in allocations of their own.
-    pub(crate) fn has_big(&self) -> bool {
-        !self.big.is_empty()
-    }
-
-    /// Range `i` of all, shifted down by `by` bytes: when a remainder moves to the front of its buffer.
-    pub(crate) fn take_partial(&mut self, from: usize, by: usize) -> (Vec<ArgRange>, Vec<Bytes>) {
+    /// Takes `count` arguments from number `from` of all on, for a buffer from which the first `by` bytes were
+    /// removed; all behind them are dropped.
+    pub(crate) fn take_partial(
+        &mut self,
+        from: usize,
+        count: usize,
+        by: usize,
+    ) -> (Vec<ArgRange>, Vec<Bytes>) {
+        self.ranges.truncate(from + count);
         let mut ranges = self.ranges.split_off(from);
         let mut big = Vec::new();
         for range in &mut ranges {
@@ -263,7 +272,7 @@ mod tests {
         argv.push(0, 4);
         argv.push(4, 3);
         argv.push_big(Bytes::from_static(b"big"));
-        let (ranges, big) = argv.take_partial(1, 4);
+        let (ranges, big) = argv.take_partial(1, 2, 4);
         argv.clear();
         argv.swap_buffer(&mut b"SETk".to_vec());
         argv.put_partial(ranges, big);

@@ -68,8 +68,16 @@ impl ClientFlags {
     pub const WRITE_STALLED: ClientFlags = ClientFlags(1 << 15);
     /// The socket may hold more input than was read.
     pub const READABLE: ClientFlags = ClientFlags(1 << 16);
-    /// The command at hand must not be counted, timed or logged (it was put back: a pause).
-    pub const POSTPONED: ClientFlags = ClientFlags(1 << 17);
+
+    /// Those that ask for a look after each command.
+    pub const fn settle() -> ClientFlags {
+        ClientFlags(
+            ClientFlags::REPLY_OFF.0
+                | ClientFlags::REPLY_SKIP.0
+                | ClientFlags::REPLY_SKIP_NEXT.0
+                | ClientFlags::CLOSE_AFTER_COMMAND.0,
+        )
+    }
 
     /// Whether all of `other` hold.
     #[inline]

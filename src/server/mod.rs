@@ -6,7 +6,7 @@
 
 use crate::db::Db;
 use crate::db::pubsub::Pubsub;
-use crate::ds::siphash::HashSeed;
+use crate::ds::siphash;
 use crate::io::ae::EventLoop;
 use crate::io::bio::Bio;
 
@@ -33,6 +33,7 @@ pub mod process;
 pub mod reply;
 pub mod resp;
 pub mod shutdown;
+pub mod signals;
 pub mod slowlog;
 pub mod start;
 pub mod stats;
@@ -78,8 +79,10 @@ pub struct Server {
     pub process: process::Process,
     /// Timers and what they keep between runs.
     pub cron: cron::Cron,
-    /// The key of the keyspace's hash.
-    pub seed: HashSeed,
+    /// Whether the client at hand leaves access clocks alone: CLIENT NO-TOUCH.
+    pub no_touch: bool,
+    /// A command that takes this many nanoseconds or more concerns the slow log or the latency monitor.
+    pub slow_ns: u64,
     /// Switches of DEBUG.
     pub debug: debug::DebugState,
 }
@@ -88,6 +91,22 @@ impl Server {
     /// Forgets what CONFIG RESETSTAT forgets.
     pub fn reset_stats(&mut self) {
         self.stats.reset();
+    }
+
+    /// Works out anew from which duration a command concerns the slow log or the latency monitor.
+    pub fn refresh_slow_threshold(&mut self) {
+        let slowlog = self.config.slowlog_log_slower_than;
+        let slowlog_ns = if slowlog < 0 { u64::MAX } else { (slowlog as u64).saturating_mul(1000) };
+        let latency_ns = match self.config.latency_monitor_threshold {
+            0 => u64::MAX,
+            ms => ms.saturating_mul(1_000_000),
+        };
+        self.slow_ns = slowlog_ns.min(latency_ns);
+    }
+
+    /// `bytes` as a key, hashed.
+    pub fn key_of<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        Key { bytes, hash: siphash::hash(siphash::process_seed(), bytes) }
     }
 
     /// Counts a change to the dataset: `n` keys or elements.

@@ -560,8 +560,7 @@ mod tests {
                 (0..elements).for_each(|_| o.bulk(b"element"));
                 o.insert_at(mark, |o| o.array(elements));
             });
-            let expected =
-                format!("+before\r\n*{elements}\r\n{}", "$7\r\nelement\r\n".repeat(elements));
+            let expected = format!("+before\r\n*{elements}\r\n{}", "$7\r\nelement\r\n".repeat(elements));
             assert!(text == expected);
         }
     }

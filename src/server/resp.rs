@@ -152,7 +152,11 @@ fn bulk_header(argv: &mut Argv, pos: &mut usize, end: usize, p: &mut Progress, l
     if first != b'$' {
         // Upstream looks for the line's end first; a line that has none yet is not judged.
         if memchr(b'\r', &buf[*pos..]).is_none() {
-            return if end - *pos > INLINE_MAX { error("too big bulk count string") } else { Parsed::Incomplete };
+            return if end - *pos > INLINE_MAX {
+                error("too big bulk count string")
+            } else {
+                Parsed::Incomplete
+            };
         }
         return error(&format!("expected '$', got '{}'", char::from(first)));
     }

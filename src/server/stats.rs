@@ -36,7 +36,9 @@ impl CommandStats {
     #[inline]
     pub fn record_latency(&mut self, ns: u64) {
         let histogram = self.histogram.get_or_insert_with(|| {
-            Box::new(Histogram::new_with_bounds(1, HISTOGRAM_MAX_NS, 2).expect("bounds are constant and valid"))
+            Box::new(
+                Histogram::new_with_bounds(1, HISTOGRAM_MAX_NS, 2).expect("bounds are constant and valid"),
+            )
         });
         histogram.saturating_record(ns);
     }

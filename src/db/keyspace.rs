@@ -1,0 +1,360 @@
+//! Commands on keys of any type, and on whole databases.
+
+use bytes::Bytes;
+
+use crate::db::LookupFlags;
+use crate::db::kvstore::KvStore;
+use crate::db::notify::{NotifyFlags, notify_keyspace_event};
+use crate::ds::{glob, numbers};
+use crate::io::bio::JobKind;
+use crate::server::{Client, CmdError, CmdResult, Server};
+
+/// Elements that SCAN returns when COUNT says nothing.
+const SCAN_COUNT: usize = 10;
+
+/// A scan looks at no more buckets than this many times COUNT, however empty they are.
+const SCAN_STEPS_PER_COUNT: usize = 10;
+
+/// Keys beyond which FLUSHALL without a word frees in the background if configured so; fewer are freed faster at once.
+const FLUSH_ASYNC_MIN: usize = 64;
+
+/// Deletes the keys from argument 1 on, and replies how many there were.
+fn delete_generic(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let mut deleted = 0;
+    for i in 1..c.argv.len() {
+        let key = c.argv.key(i);
+        if srv.delete(c.db, key) {
+            srv.signal_modified(c.db, key.bytes, 1);
+            notify_keyspace_event(srv, NotifyFlags::GENERIC, "del", key.bytes, c.db);
+            deleted += 1;
+        }
+    }
+    c.out.int(deleted);
+    Ok(())
+}
+
+/// `DEL key [key ...]`
+pub fn del(srv: &mut Server, c: &mut Client) -> CmdResult {
+    delete_generic(srv, c)
+}
+
+/// `UNLINK key [key ...]`
+///
+/// A string is one or two allocations, which are freed at once at the cost of handing them to a thread.
+pub fn unlink(srv: &mut Server, c: &mut Client) -> CmdResult {
+    delete_generic(srv, c)
+}
+
+fn count_present(srv: &mut Server, c: &mut Client, flags: LookupFlags) -> CmdResult {
+    let mut count = 0;
+    for i in 1..c.argv.len() {
+        count += i64::from(srv.lookup(c.db, c.argv.key(i), flags).is_some());
+    }
+    c.out.int(count);
+    Ok(())
+}
+
+/// `EXISTS key [key ...]`
+pub fn exists(srv: &mut Server, c: &mut Client) -> CmdResult {
+    count_present(srv, c, LookupFlags::NO_TOUCH)
+}
+
+/// `TOUCH key [key ...]`
+pub fn touch(srv: &mut Server, c: &mut Client) -> CmdResult {
+    count_present(srv, c, LookupFlags::NONE)
+}
+
+/// `TYPE key`
+pub fn type_(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let entry = srv.lookup(c.db, c.argv.key(1), LookupFlags::NO_TOUCH);
+    c.out.simple(entry.map_or("none", |e| e.value_type().name()));
+    Ok(())
+}
+
+/// `RANDOMKEY`
+pub fn randomkey(srv: &mut Server, c: &mut Client) -> CmdResult {
+    match srv.random_key(c.db) {
+        Some(entry) => c.out.bulk(entry.key()),
+        None => c.out.null(),
+    }
+    Ok(())
+}
+
+/// `KEYS pattern`
+pub fn keys(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let now_ms = srv.clock.unix_ms;
+    let pattern = c.argv.get(1);
+    let all = pattern == b"*";
+    let mark = c.out.mark();
+    let mut count = 0;
+    for entry in srv.dbs[c.db].keys.iter() {
+        if (all || glob::matches(pattern, entry.key(), false)) && !entry.expired(now_ms) {
+            c.out.bulk(entry.key());
+            count += 1;
+        }
+    }
+    c.out.insert_at(mark, |out| out.array(count));
+    Ok(())
+}
+
+/// The cursor that argument `i` holds: decimal digits of 64 bits.
+fn parse_cursor(c: &Client, i: usize) -> Result<u64, CmdError> {
+    numbers::parse_u64(c.argv.get(i)).ok_or(CmdError::text("ERR invalid cursor"))
+}
+
+/// What SCAN was asked for.
+struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    count: usize,
+    type_name: Option<&'a [u8]>,
+}
+
+impl<'a> ScanOptions<'a> {
+    fn parse(c: &'a Client, first: usize) -> Result<ScanOptions<'a>, CmdError> {
+        let mut options = ScanOptions { pattern: None, count: SCAN_COUNT, type_name: None };
+        let mut i = first;
+        while i < c.argv.len() {
+            let has_value = i + 1 < c.argv.len();
+            if c.argv.is(i, b"count") && has_value {
+                let count = c.argv.int(i + 1)?;
+                if count < 1 {
+                    return Err(CmdError::Syntax);
+                }
+                options.count = count as usize;
+            } else if c.argv.is(i, b"match") && has_value {
+                options.pattern = Some(c.argv.get(i + 1)).filter(|p| *p != b"*");
+            } else if c.argv.is(i, b"type") && has_value {
+                options.type_name = Some(c.argv.get(i + 1));
+            } else if c.argv.is(i, b"novalues") {
+                return Err(CmdError::text("ERR NOVALUES option can only be used in HSCAN"));
+            } else {
+                return Err(CmdError::Syntax);
+            }
+            i += 2;
+        }
+        Ok(options)
+    }
+}
+
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
+pub fn scan(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let mut cursor = parse_cursor(c, 1)?;
+    let options = ScanOptions::parse(c, 2)?;
+    let now_ms = srv.clock.unix_ms;
+    let (mut found, mut expired): (Vec<Bytes>, Vec<Bytes>) = (Vec::new(), Vec::new());
+    let mut steps = options.count.saturating_mul(SCAN_STEPS_PER_COUNT);
+    let mut seen = 0;
+    loop {
+        cursor = srv.dbs[c.db].keys.scan(cursor, |entry| {
+            seen += 1;
+            if options.pattern.is_some_and(|p| !glob::matches(p, entry.key(), false)) {
+                return;
+            }
+            if entry.expired(now_ms) {
+                expired.push(Bytes::copy_from_slice(entry.key()));
+            } else if options
+                .type_name
+                .is_none_or(|t| entry.value_type().name().as_bytes().eq_ignore_ascii_case(t))
+            {
+                found.push(Bytes::copy_from_slice(entry.key()));
+            }
+        });
+        steps -= 1;
+        if cursor == 0 || steps == 0 || seen >= options.count {
+            break;
+        }
+    }
+    for key in &expired {
+        srv.delete_expired(c.db, srv.key_of(key));
+    }
+    c.out.array(2);
+    let mut digits = itoa::Buffer::new();
+    c.out.bulk(digits.format(cursor).as_bytes());
+    c.out.array(found.len());
+    for key in &found {
+        c.out.bulk(key);
+    }
+    Ok(())
+}
+
+/// Gives the value of argument 1's key the name of argument 2; with `only_new`, unless that name is taken.
+fn rename_generic(srv: &mut Server, c: &mut Client, only_new: bool) -> CmdResult {
+    let (from, to) = (c.argv.key(1), c.argv.key(2));
+    if srv.lookup_mut(c.db, from).is_none() {
+        return Err(CmdError::NoSuchKey);
+    }
+    let same = from.bytes == to.bytes;
+    if !same {
+        if srv.exists(c.db, to) {
+            if only_new {
+                c.out.int(0);
+                return Ok(());
+            }
+            srv.delete(c.db, to);
+        }
+        let entry = srv.dbs[c.db].keys.remove(from).ok_or(CmdError::NoSuchKey)?;
+        let renamed = entry.view().copy_to(to.bytes);
+        drop(entry);
+        srv.add_entry(c.db, to, renamed);
+        srv.signal_modified(c.db, from.bytes, 1);
+        srv.signal_modified(c.db, to.bytes, 0);
+        notify_keyspace_event(srv, NotifyFlags::GENERIC, "rename_from", from.bytes, c.db);
+        notify_keyspace_event(srv, NotifyFlags::GENERIC, "rename_to", to.bytes, c.db);
+    }
+    if only_new {
+        c.out.int(i64::from(!same))
+    } else {
+        c.out.ok()
+    }
+    Ok(())
+}
+
+/// `RENAME key newkey`
+pub fn rename(srv: &mut Server, c: &mut Client) -> CmdResult {
+    rename_generic(srv, c, false)
+}
+
+/// `RENAMENX key newkey`
+pub fn renamenx(srv: &mut Server, c: &mut Client) -> CmdResult {
+    rename_generic(srv, c, true)
+}
+
+/// The database whose number argument `i` holds.
+fn db_index(srv: &Server, c: &Client, i: usize) -> Result<usize, CmdError> {
+    let number = c.argv.int(i)?;
+    in_range(srv, number)
+}
+
+fn in_range(srv: &Server, number: i64) -> Result<usize, CmdError> {
+    usize::try_from(number)
+        .ok()
+        .filter(|db| *db < srv.dbs.len())
+        .ok_or(CmdError::text("ERR DB index is out of range"))
+}
+
+/// `MOVE key db`
+pub fn move_(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let key = c.argv.key(1);
+    let target = db_index(srv, c, 2)?;
+    if target == c.db {
+        return Err(CmdError::SameObject);
+    }
+    if srv.lookup_mut(c.db, key).is_none() || srv.exists(target, key) {
+        c.out.int(0);
+        return Ok(());
+    }
+    let entry = srv.dbs[c.db].keys.remove(key).ok_or(CmdError::NoSuchKey)?;
+    srv.add_entry(target, key, entry);
+    srv.signal_modified(c.db, key.bytes, 1);
+    srv.signal_modified(target, key.bytes, 0);
+    notify_keyspace_event(srv, NotifyFlags::GENERIC, "move_from", key.bytes, c.db);
+    notify_keyspace_event(srv, NotifyFlags::GENERIC, "move_to", key.bytes, target);
+    c.out.int(1);
+    Ok(())
+}
+
+/// `COPY source destination [DB destination-db] [REPLACE]`
+pub fn copy(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let (from, to) = (c.argv.key(1), c.argv.key(2));
+    let (mut target, mut replace) = (c.db, false);
+    let mut i = 3;
+    while i < c.argv.len() {
+        if c.argv.is(i, b"replace") {
+            replace = true;
+        } else if c.argv.is(i, b"db") && i + 1 < c.argv.len() {
+            target = db_index(srv, c, i + 1)?;
+            i += 1;
+        } else {
+            return Err(CmdError::Syntax);
+        }
+        i += 1;
+    }
+    if target == c.db && from.bytes == to.bytes {
+        return Err(CmdError::SameObject);
+    }
+    let Some(source) = srv.lookup(c.db, from, LookupFlags::NONE) else {
+        c.out.int(0);
+        return Ok(());
+    };
+    let copied = source.copy_to(to.bytes);
+    if srv.exists(target, to) {
+        if !replace {
+            c.out.int(0);
+            return Ok(());
+        }
+        srv.delete(target, to);
+    }
+    srv.add_entry(target, to, copied);
+    srv.signal_modified(target, to.bytes, 1);
+    notify_keyspace_event(srv, NotifyFlags::GENERIC, "copy_to", to.bytes, target);
+    c.out.int(1);
+    Ok(())
+}
+
+/// `SELECT index`
+pub fn select(srv: &mut Server, c: &mut Client) -> CmdResult {
+    c.db = db_index(srv, c, 1)?;
+    c.out.ok();
+    Ok(())
+}
+
+/// `SWAPDB index1 index2`
+pub fn swapdb(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let first = c.argv.int(1).map_err(|_| CmdError::text("ERR invalid first DB index"))?;
+    let second = c.argv.int(2).map_err(|_| CmdError::text("ERR invalid second DB index"))?;
+    let (a, b) = (in_range(srv, first)?, in_range(srv, second)?);
+    if a != b {
+        srv.dbs.swap(a, b);
+        (srv.dbs[a].id, srv.dbs[b].id) = (a, b);
+    }
+    srv.dirty(1);
+    c.out.ok();
+    Ok(())
+}
+
+/// `DBSIZE`
+pub fn dbsize(srv: &mut Server, c: &mut Client) -> CmdResult {
+    c.out.count(srv.dbs[c.db].len());
+    Ok(())
+}
+
+/// Whether FLUSHDB or FLUSHALL is to free in the background.
+fn flush_is_async(srv: &Server, c: &Client) -> Result<bool, CmdError> {
+    match c.argv.len() {
+        1 => Ok(srv.config.lazyfree_lazy_user_flush),
+        2 if c.argv.is(1, b"async") => Ok(true),
+        2 if c.argv.is(1, b"sync") => Ok(false),
+        _ => Err(CmdError::Syntax),
+    }
+}
+
+/// Empties a database and returns how many keys it had.
+pub fn empty_db(srv: &mut Server, db: usize, in_background: bool) -> usize {
+    let database = &mut srv.dbs[db];
+    let old: KvStore = std::mem::take(&mut database.keys);
+    (database.avg_ttl_ms, database.expires_cursor) = (0, 0);
+    let removed = old.len();
+    if in_background && removed >= FLUSH_ASYNC_MIN {
+        srv.stats.lazyfreed_objects += removed as u64;
+        srv.bio.submit(JobKind::LazyFree, move || drop(old));
+    }
+    removed
+}
+
+/// `FLUSHDB [ASYNC | SYNC]`
+pub fn flushdb(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let in_background = flush_is_async(srv, c)?;
+    let removed = empty_db(srv, c.db, in_background);
+    srv.dirty(removed.max(1));
+    c.out.ok();
+    Ok(())
+}
+
+/// `FLUSHALL [ASYNC | SYNC]`
+pub fn flushall(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let in_background = flush_is_async(srv, c)?;
+    let removed: usize = (0..srv.dbs.len()).map(|db| empty_db(srv, db, in_background)).sum();
+    srv.dirty(removed.max(1));
+    c.out.ok();
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! The loop: what happens on each turn, in which order.
+//!
+//! A turn is: prepare to sleep (finish what must not wait, write replies), sleep until a descriptor or a timer
+//! wants something, serve the descriptors, serve clients whose input was left over, run timers.
+
+use std::time::Duration;
+
+use crate::db::expire;
+use crate::server::networking::{self, TOKEN_INTERNAL};
+use crate::server::{Server, cron, signals};
+
+/// Runs until the server is told to end.
+pub fn run(srv: &mut Server) {
+    while !srv.process.exit_requested {
+        turn(srv, None);
+    }
+}
+
+/// One turn; sleeps at most `most`, if given. Also serves events from within a long operation.
+pub fn turn(srv: &mut Server, most: Option<Duration>) {
+    before_sleep(srv);
+    let timeout = sleep_time(srv, most);
+    let events = srv.el.poll(Some(timeout));
+    srv.clock.update();
+    let woke_ns = srv.clock.mono_ns;
+    for event in &events {
+        let token = event.token();
+        if token.0 & TOKEN_INTERNAL != 0 {
+            internal_event(srv, token.0 & !TOKEN_INTERNAL);
+        } else {
+            let closed = event.is_read_closed() || event.is_error();
+            let id = networking::client_of(token);
+            networking::client_event(srv, id, event.is_readable(), event.is_writable(), closed);
+        }
+    }
+    srv.el.finish(events);
+    networking::serve_pending_accepts(srv);
+    networking::serve_pending_reads(srv);
+    cron::run_timers(srv);
+    srv.stats.eventloop_cycles += 1;
+    srv.stats.eventloop_ns += crate::io::monotonic::now_ns().saturating_sub(woke_ns);
+}
+
+fn internal_event(srv: &mut Server, index: usize) {
+    if networking::accept(srv, index) {
+        networking::queue_accept(srv, index);
+    }
+}
+
+/// What must be done before the loop sleeps.
+fn before_sleep(srv: &mut Server) {
+    if srv.debug.active_expire {
+        expire::fast_cycle(srv);
+    }
+    networking::check_pause(srv);
+    networking::flush_pending(srv);
+    networking::close_pending(srv);
+    signals::check(srv);
+}
+
+/// How long the loop may sleep.
+fn sleep_time(srv: &mut Server, most: Option<Duration>) -> Duration {
+    if networking::has_work(srv) {
+        return Duration::ZERO;
+    }
+    let mut timeout = cron::time_to_next(srv);
+    if let Some(pause) = networking::check_pause(srv) {
+        timeout = timeout.min(pause);
+    }
+    most.map_or(timeout, |most| timeout.min(most))
+}
