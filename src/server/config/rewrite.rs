@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -152,7 +152,11 @@ pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
 fn replace(file: &mut File, temporary: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let logged =
         |what: &'static str| move |error: &io::Error| log::warn!("{what} ({})", os_error_text(error));
-    file.write_all(content).inspect_err(logged("Failed after writing to tmp config file"))?;
+    if let Err(error) = file.write_all(content) {
+        let (written, text) = (file.stream_position().unwrap_or(0), os_error_text(&error));
+        log::warn!("Failed after writing ({written}) bytes to tmp config file ({text})");
+        return Err(error);
+    }
     file.sync_all().inspect_err(logged("Could not sync tmp config file to disk"))?;
     fs::rename(temporary, path).inspect_err(logged("Could not rename tmp config file"))?;
     let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
