@@ -27,12 +27,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(name: &str) -> std::io::Result<Worker> {
+    fn start(name: &str, prepare: impl FnOnce() + Send + 'static) -> std::io::Result<Worker> {
         let (jobs, queue) = channel::<Job>();
         let pending = Arc::new(AtomicUsize::new(0));
         let left = pending.clone();
         std::thread::Builder::new().name(name.to_string()).spawn(move || {
             block_signals();
+            prepare();
             let mut account = zmalloc::ThreadAccount::default();
             for job in queue {
                 job();
@@ -68,7 +69,18 @@ impl Bio {
     /// # Errors
     /// When the system gives no thread.
     pub fn start() -> std::io::Result<Bio> {
-        Ok(Bio { lazy_free: Worker::start("bio_lazy_free")?, close_file: Worker::start("bio_close_file")? })
+        Bio::start_with(|| ())
+    }
+
+    /// Starts the threads, each of which calls `prepare` before its first job: to bind itself to processors.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_with(prepare: impl FnOnce() + Clone + Send + 'static) -> std::io::Result<Bio> {
+        Ok(Bio {
+            lazy_free: Worker::start("bio_lazy_free", prepare.clone())?,
+            close_file: Worker::start("bio_close_file", prepare)?,
+        })
     }
 
     fn worker(&self, kind: JobKind) -> &Worker {
@@ -98,6 +110,17 @@ impl Bio {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_prepare_themselves() {
+        let (ready, names) = channel();
+        let bio =
+            Bio::start_with(move || ready.send(std::thread::current().name().map(str::to_owned)).unwrap());
+        let mut names: Vec<_> = names.iter().take(2).flatten().collect();
+        names.sort();
+        assert_eq!(names, ["bio_close_file", "bio_lazy_free"]);
+        drop(bio.unwrap());
+    }
 
     #[test]
     fn jobs_run_in_order() {
