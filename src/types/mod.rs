@@ -1,0 +1,18 @@
+//! The types of values, each with its commands in the file that has its upstream name.
+
+use crate::db::ValueType;
+use crate::db::object::{EntryRef, StrRef, Type};
+
+/// Strings, for lookups.
+#[derive(Debug)]
+pub struct StringValue;
+
+impl ValueType for StringValue {
+    const TYPE: Type = Type::String;
+    type Ref<'a> = StrRef<'a>;
+
+    #[inline(always)]
+    fn value(entry: EntryRef<'_>) -> StrRef<'_> {
+        entry.string()
+    }
+}
