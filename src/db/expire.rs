@@ -89,13 +89,14 @@ fn expire_generic(srv: &mut Server, c: &mut Client, unit: Unit, base_ms: i64) ->
         c.out.int(0);
         return Ok(());
     }
-    let event = if at_ms <= now_ms {
+    let past = at_ms <= now_ms;
+    if past {
         drop(entry.remove());
-        "del"
     } else {
         entry.set_expiry(at_ms);
-        "expire"
-    };
+        drop(entry);
+    }
+    let event = if past { "del" } else { "expire" };
     srv.signal_modified(c.db, key.bytes, 1);
     notify_keyspace_event(srv, NotifyFlags::GENERIC, event, key.bytes, c.db);
     c.out.int(1);

@@ -3,6 +3,7 @@
 //! Every command passes through [`call`], whoever sends it. The checks in front of it are
 //! [`process_command`]'s; they are ordered as upstream's, because the order decides which error a client sees.
 
+use crate::cmd_err;
 use crate::ds::sds;
 use crate::io::monotonic;
 use crate::server::client::{Client, ClientFlags};

@@ -90,6 +90,5 @@ impl CmdError {
 /// An error whose text is put together at run time: `err!("ERR no such user '{}'", name)`.
 #[macro_export]
 macro_rules! cmd_err {
-    ($text:literal) => { $crate::server::CmdError::text($text) };
     ($($arg:tt)*) => { $crate::server::CmdError::Other(std::borrow::Cow::Owned(format!($($arg)*))) };
 }

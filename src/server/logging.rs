@@ -5,6 +5,7 @@
 //! `PID:ROLE DD Mon YYYY HH:MM:SS.mmm LEVEL text`, its level one of `.`, `-`, `*`, `#`. The log file is opened for
 //! each line, so that rotation needs no signal.
 
+use std::ffi::{CStr, CString};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,9 +56,11 @@ pub fn set_file(path: &Path) -> std::io::Result<()> {
 /// Also sends lines to syslog from now on.
 pub fn open_syslog(ident: &str, facility: nix::syslog::Facility) -> Result<(), String> {
     use nix::syslog::LogFlags;
-    let ident = std::ffi::OsString::from(ident);
-    let flags = LogFlags::LOG_PID | LogFlags::LOG_NDELAY | LogFlags::LOG_NOWAIT;
-    nix::syslog::openlog(Some(&ident), flags, facility).map_err(|e| e.to_string())?;
+    let ident = CString::new(ident).map_err(|e| e.to_string())?;
+    // The system keeps the pointer for as long as it logs, which is to the end.
+    let ident: &'static CStr = Box::leak(ident.into_boxed_c_str());
+    let flags = LogFlags::LOG_PID | LogFlags::LOG_NDELAY;
+    nix::syslog::openlog(Some(ident), flags, facility).map_err(|e| e.to_string())?;
     SYSLOG.store(true, Ordering::Relaxed);
     Ok(())
 }

@@ -7,6 +7,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::server::Server;
 use crate::server::config::Supervised;
+use crate::server::oom_score::OomScore;
+use crate::server::setproctitle::TitleArea;
+use crate::zmalloc;
 
 /// Descriptors that are not clients: upstream's `CONFIG_MIN_RESERVED_FDS`.
 const RESERVED_FDS: u64 = 32;
@@ -32,6 +35,12 @@ pub struct Process {
     pub exit_code: i32,
     /// Whether a pid file was written that is to be removed.
     pub wrote_pidfile: bool,
+    /// Bytes in use when the server was put together.
+    pub startup_memory: usize,
+    /// Where the title in the list of processes stands, if it can be changed.
+    pub title: Option<TitleArea>,
+    /// The out-of-memory score that was found and set.
+    pub oom_score: OomScore,
     /// What supervises us.
     pub supervised: Supervised,
 }
@@ -50,6 +59,9 @@ impl Process {
             exit_requested: false,
             exit_code: 0,
             wrote_pidfile: false,
+            startup_memory: zmalloc::used_memory(),
+            title: None,
+            oom_score: OomScore::default(),
             supervised: Supervised::No,
         }
     }

@@ -177,10 +177,10 @@ impl Out {
     pub fn double(&mut self, d: f64) {
         let text = numbers::format_f64(d);
         if !self.resp3 {
-            return self.bulk(text.as_bytes());
+            return self.bulk(&text);
         }
         self.raw(b",");
-        self.raw(text.as_bytes());
+        self.raw(&text);
         self.raw(b"\r\n");
     }
 

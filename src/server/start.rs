@@ -9,6 +9,7 @@ use crate::io::bio::Bio;
 use crate::io::monotonic;
 use crate::server::config::{Config, LoadError, Supervised};
 use crate::server::process::{self, Process};
+use crate::server::setproctitle::TitleArea;
 use crate::server::version::{ARCH_BITS, OCHRE_VERSION, REDIS_VERSION};
 use crate::server::{CommandTable, crash, cron, debug, latency, slowlog, stats, time};
 use crate::server::{Server, events, logging, networking, shutdown, signals};
@@ -133,6 +134,9 @@ fn build(config: Config) -> Result<Server, String> {
     }
     let mut process = Process::new();
     process.config_file.clone_from(&config.origin.file);
+    // SAFETY: no thread was started yet and this is the only call; arguments were copied by `Process::new`, and
+    // nothing asks for them again.
+    process.title = unsafe { TitleArea::capture() };
     let dbs = (0..config.databases as usize).map(Db::new).collect();
     Ok(Server {
         commands,
