@@ -1,0 +1,308 @@
+//! The hash table behind the keyspace, sets, hashes and the member index of sorted sets.
+//!
+//! PLACEHOLDER
+
+mod bucket;
+mod element;
+mod resize;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use element::{Element, ElementMut, ElementRef};
+pub use resize::{ResizePolicy, resize_policy, set_resize_policy};
+pub use walk::{Iter, Stats};
+
+use bucket::{BucketPtr, Item, Overflow, Place, Print};
+use std::marker::PhantomData;
+use storage::Storage;
+
+/// A set of elements, each found by the key that is part of it.
+///
+/// Methods that take a hash expect [`HashTable::hash`] of the key they take, so that a caller may compute it
+/// once for several steps (prefetch, look up, insert). With another hash an element is not found, or is found
+/// twice; nothing worse happens.
+pub struct HashTable<E: Element> {
+    storage: Storage,
+    /// Buckets in use; 0 before the first insertion, and while an [`ElementMut`] has its element lent out.
+    buckets: u32,
+    /// All ones, as many as the index of the last bucket may need: `2^(level + 1) - 1`.
+    mask: u32,
+    len: usize,
+    marked: usize,
+    overflow: Overflow,
+    elements: PhantomData<E>,
+}
+
+// SAFETY: the table owns its elements and its memory, and has no tie to a thread.
+unsafe impl<E: Element> Send for HashTable<E> {}
+// SAFETY: a shared table gives out nothing but shared elements.
+unsafe impl<E: Element + Sync> Sync for HashTable<E> {}
+
+impl<E: Element> HashTable<E> {
+    /// An empty table, which has allocated nothing.
+    pub const fn new() -> Self {
+        Self {
+            storage: Storage::new(),
+            buckets: 0,
+            mask: 0,
+            len: 0,
+            marked: 0,
+            overflow: Overflow::new(),
+            elements: PhantomData,
+        }
+    }
+
+    /// The hash of a key, as the methods of this table want it.
+    #[inline]
+    pub fn hash(key: &[u8]) -> u64 {
+        E::hash(key)
+    }
+
+    /// The number of elements.
+    #[inline]
+    pub fn len(&self) -> usize {
+        // Empty while an element is lent out: see `ElementMut`.
+        if self.buckets == 0 { 0 } else { self.len }
+    }
+
+    /// Whether there are no elements.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of marked elements.
+    #[inline]
+    pub fn marked_len(&self) -> usize {
+        if self.buckets == 0 { 0 } else { self.marked }
+    }
+
+    /// Bytes that the table has allocated, without the elements and this struct.
+    pub fn mem_bytes(&self) -> usize {
+        self.storage.bytes(self.buckets as usize) + self.overflow.bytes()
+    }
+
+    /// The element with this key.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<ElementRef<'_, E>> {
+        let place = self.place_of(hash, key)?;
+        // SAFETY: the place is of an element, which stays there as long as the table is borrowed.
+        Some(unsafe { self.element_at(place) })
+    }
+
+    /// Whether there is an element with this key.
+    #[inline]
+    pub fn contains(&self, hash: u64, key: &[u8]) -> bool {
+        self.place_of(hash, key).is_some()
+    }
+
+    /// The element with this key, to be changed or removed.
+    #[inline]
+    pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Option<ElementMut<'_, E>> {
+        let place = self.place_of(hash, key)?;
+        // SAFETY: the place is of an element of this hash.
+        Some(unsafe { ElementMut::new(self, self.index_of(hash), place) })
+    }
+
+    /// The place of this key: of its element, or of one to be inserted.
+    #[inline]
+    pub fn entry(&mut self, hash: u64, key: &[u8]) -> Entry<'_, E> {
+        match self.place_of(hash, key) {
+            // SAFETY: the place is of an element of this hash.
+            Some(place) => Entry::Occupied(unsafe { ElementMut::new(self, self.index_of(hash), place) }),
+            None => Entry::Vacant(VacantEntry { table: self, hash }),
+        }
+    }
+
+    /// Inserts an element whose key is known not to be in the table yet. It is not marked.
+    ///
+    /// (A key that is there already would be there twice, and be found once.)
+    #[inline]
+    pub fn insert_unique(&mut self, hash: u64, element: E) -> ElementMut<'_, E> {
+        debug_assert_eq!(hash, E::hash(element.key()), "the hash is of another key");
+        debug_assert!(self.place_of(hash, element.key()).is_none(), "the key is in the table");
+        let (index, place) = self.push(hash, element);
+        // SAFETY: the place is of the element just inserted.
+        unsafe { ElementMut::new(self, index, place) }
+    }
+
+    /// Takes the element with this key out of the table.
+    #[inline]
+    pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<E> {
+        let place = self.place_of(hash, key)?;
+        // SAFETY: the place is of an element of this hash.
+        Some(unsafe { self.take_at(self.index_of(hash), place) })
+    }
+
+    /// Asks for the cache line at which a lookup for this hash begins.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        if let Some(head) = self.head_of(hash) {
+            head.prefetch();
+        }
+    }
+
+    /// Asks for the first line of the element that a lookup for this hash would compare, or for the next
+    /// bucket of the chain if none in the first matches. To be called when the line that
+    /// [`Self::prefetch_bucket`] asked for has had time to arrive.
+    #[inline]
+    pub fn prefetch_element(&self, hash: u64) {
+        if let Some(head) = self.head_of(hash) {
+            // SAFETY: `head` is a bucket of this table.
+            if let Some(line) = unsafe { bucket::first_candidate(head, Print::of(hash)) } {
+                prefetch(line);
+            }
+        }
+    }
+
+    /// The bucket where elements of this hash are, of a table that has buckets.
+    #[inline(always)]
+    fn index_of(&self, hash: u64) -> usize {
+        let index = hash as u32 & self.mask;
+        // A bucket that does not exist yet has its elements in the one it will be split from.
+        (if index < self.buckets { index } else { index & self.mask >> 1 }) as usize
+    }
+
+    #[inline(always)]
+    fn head_of(&self, hash: u64) -> Option<BucketPtr> {
+        if self.buckets == 0 {
+            return None;
+        }
+        // SAFETY: the index is of a bucket in use.
+        Some(unsafe { self.storage.bucket(self.index_of(hash)) })
+    }
+
+    /// Bucket `index`.
+    ///
+    /// # Safety
+    ///
+    /// - `index` is less than `self.buckets`.
+    #[inline(always)]
+    unsafe fn head(&self, index: usize) -> BucketPtr {
+        debug_assert!(index < self.buckets as usize);
+        // SAFETY: the caller's contract.
+        unsafe { self.storage.bucket(index) }
+    }
+
+    #[inline(always)]
+    fn place_of(&self, hash: u64, key: &[u8]) -> Option<Place> {
+        let head = self.head_of(hash)?;
+        // SAFETY: `head` is a bucket of this table, and its elements live as long as the table is borrowed.
+        unsafe { bucket::find(head, Print::of(hash), |raw| E::same_key(E::key_of(E::borrow(raw)), key)) }
+    }
+
+    /// # Safety
+    ///
+    /// - There is an element at `place`, in this table.
+    #[inline(always)]
+    unsafe fn element_at(&self, place: Place) -> ElementRef<'_, E> {
+        // SAFETY: the caller's contract.
+        unsafe { ElementRef::new(place.bucket.raw(place.slot), place.bucket.meta().marked(place.slot)) }
+    }
+
+    /// Adds an element; says the index of its bucket and its place.
+    #[inline]
+    fn push(&mut self, hash: u64, element: E) -> (usize, Place) {
+        self.grow_for_one();
+        let item = Item::new(element::into_raw(element), Print::of(hash), false);
+        let index = self.index_of(hash);
+        self.len += 1;
+        // SAFETY: `grow_for_one` left at least one bucket, and the index is of one in use.
+        (index, unsafe { bucket::push(self.storage.bucket(index), item, &mut self.overflow) })
+    }
+
+    /// Takes out the element at `place` in the chain of bucket `index`.
+    ///
+    /// # Safety
+    ///
+    /// - There is an element at `place`, in this chain.
+    #[inline]
+    unsafe fn take_at(&mut self, index: usize, place: Place) -> E {
+        // SAFETY: the caller's contract.
+        let item = unsafe { bucket::take(self.head(index), place, &mut self.overflow) };
+        self.len -= 1;
+        if item.marked {
+            self.add_marked(index, -1);
+        }
+        self.shrink_for_one();
+        // SAFETY: the element is no longer in the table, which owned it.
+        unsafe { element::from_raw(item.raw()) }
+    }
+
+    #[inline]
+    fn add_marked(&mut self, index: usize, count: isize) {
+        self.marked = self.marked.wrapping_add_signed(count);
+        self.storage.add_marked(index, count);
+    }
+}
+
+impl<E: Element> Default for HashTable<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E: Element> Drop for HashTable<E> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl<E: Element> std::fmt::Debug for HashTable<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HashTable")
+            .field("len", &self.len())
+            .field("marked", &self.marked_len())
+            .field("buckets", &self.buckets)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What [`HashTable::entry`] found.
+#[derive(Debug)]
+pub enum Entry<'t, E: Element> {
+    /// The element with the key.
+    Occupied(ElementMut<'t, E>),
+    /// There is none; one can be inserted.
+    Vacant(VacantEntry<'t, E>),
+}
+
+/// The place of a key that is not in the table.
+#[derive(Debug)]
+pub struct VacantEntry<'t, E: Element> {
+    table: &'t mut HashTable<E>,
+    hash: u64,
+}
+
+impl<'t, E: Element> VacantEntry<'t, E> {
+    /// The hash that was looked for.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Inserts the element, which must have the key that was looked for. It is not marked.
+    #[inline]
+    pub fn insert(self, element: E) -> ElementMut<'t, E> {
+        self.table.insert_unique(self.hash, element)
+    }
+}
+
+/// Asks for the cache line of `address` to be fetched. Any address will do: a hint is not an access.
+#[inline(always)]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the instruction is in the baseline of x86-64, and does not fault.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: the instruction changes no register and no memory, and does not fault.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
