@@ -1,0 +1,106 @@
+//! DEBUG DIGEST and DEBUG DIGEST-VALUE: hashes of the data, equal to upstream's for equal data.
+//!
+//! A digest of 20 bytes begins as zeroes and takes in data in one of two ways, both by SHA-1:
+//!
+//! - [`Digest::xor`] combines it with the hash of the data: the order of several data does not matter;
+//! - [`Digest::mix`] hashes the outcome of that once more: the order does matter.
+//!
+//! A value's digest mixes in its type's number (four bytes, most significant first) and its contents, and is xored with
+//! a mark when the key has an expiry (whose time is left out, so that it may differ). A key's digest mixes in its name in front of
+//! that. The dataset's digest mixes in the number of each database that is not empty, and is xored with all its keys'
+//! digests, whose order is the table's and hence arbitrary.
+
+use sha1::{Digest as _, Sha1};
+
+use crate::db::LookupFlags;
+use crate::db::object::{EntryRef, Type};
+use crate::server::{Client, CmdResult, Server};
+
+/// What a key with an expiry is marked by.
+const EXPIRE_MARK: &[u8] = b"!!expire!!";
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Digest([u8; 20]);
+
+impl Digest {
+    fn xor(&mut self, data: &[u8]) {
+        for (byte, hashed) in self.0.iter_mut().zip(Sha1::digest(data)) {
+            *byte ^= hashed;
+        }
+    }
+
+    fn mix(&mut self, data: &[u8]) {
+        self.xor(data);
+        self.0 = Sha1::digest(self.0).into();
+    }
+
+    fn value(&mut self, entry: EntryRef<'_>) {
+        let value_type = entry.value_type();
+        self.mix(&(value_type as u32).to_be_bytes());
+        match value_type {
+            Type::String => self.mix(entry.string().bytes(&mut itoa::Buffer::new())),
+        }
+        if entry.expiry().is_some() {
+            self.xor(EXPIRE_MARK);
+        }
+    }
+
+    fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The digest of all databases.
+fn dataset(srv: &Server) -> Digest {
+    let mut total = Digest::default();
+    for db in srv.dbs.iter().filter(|db| !db.is_empty()) {
+        total.mix(&(db.id as u32).to_be_bytes());
+        for entry in db.keys.iter() {
+            let mut digest = Digest::default();
+            digest.mix(entry.key());
+            digest.value(entry);
+            total.xor(&digest.0);
+        }
+    }
+    total
+}
+
+/// `DEBUG DIGEST`
+pub(super) fn digest(srv: &mut Server, c: &mut Client) -> CmdResult {
+    c.out.simple(&dataset(srv).hex());
+    Ok(())
+}
+
+/// `DEBUG DIGEST-VALUE key [key ...]`
+pub(super) fn digest_value(srv: &mut Server, c: &mut Client) -> CmdResult {
+    c.out.array(c.argv.len() - 2);
+    for i in 2..c.argv.len() {
+        let mut digest = Digest::default();
+        let flags = LookupFlags::NO_TOUCH | LookupFlags::NO_NOTIFY | LookupFlags::NO_STATS;
+        if let Some(entry) = srv.lookup(c.db, c.argv.key(i), flags) {
+            digest.value(entry);
+        }
+        c.out.simple(&digest.hex());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::object::{Entry, NewStr};
+
+    fn value(bytes: &[u8], expiry: Option<i64>) -> String {
+        let mut digest = Digest::default();
+        digest.value(Entry::new(b"key", NewStr::encode(bytes), expiry, 0).view());
+        digest.hex()
+    }
+
+    #[test]
+    fn values_hash_as_upstream() {
+        assert_eq!(value(b"bar", None), "68467c70ae30376e7ce005bcc8827f5ba7fd67dc");
+        assert_eq!(value(b"12", None), "655ac46b180ad2f61a3cee25f0b1780fa2ec879a");
+        assert_ne!(value(b"12", Some(5)), value(b"12", None));
+        assert_eq!(value(b"12", Some(5)), value(b"12", Some(6)));
+    }
+}

@@ -1,0 +1,110 @@
+//! DEBUG OBJECT and DEBUG HTSTATS: how keys are stored.
+
+use std::fmt::Write;
+
+use crate::cmd_err;
+use crate::db::LookupFlags;
+use crate::db::evict;
+use crate::ds::hashtable::Stats;
+use crate::ds::numbers;
+use crate::server::{Client, CmdError, CmdResult, Server};
+
+/// Bytes that a string takes in an RDB file, if it is not compressed: an integer of 8, 16 or 32 bits behind a byte
+/// that says so, or a length of 1, 2, 5 or 9 bytes and the string.
+fn serialized_len(string: &[u8]) -> usize {
+    // Only integers of up to 11 characters are tried.
+    match numbers::parse_i64(string).filter(|_| string.len() <= 11) {
+        Some(n) if i8::try_from(n).is_ok() => 2,
+        Some(n) if i16::try_from(n).is_ok() => 3,
+        Some(n) if i32::try_from(n).is_ok() => 5,
+        _ => {
+            let length = match string.len() {
+                0..0x40 => 1,
+                0x40..0x4000 => 2,
+                0x4000..=0xffff_ffff => 5,
+                _ => 9,
+            };
+            length + string.len()
+        }
+    }
+}
+
+/// `DEBUG OBJECT key`
+pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let now = evict::lru_clock(&srv.clock);
+    let flags = LookupFlags::NO_TOUCH | LookupFlags::NO_NOTIFY | LookupFlags::NO_STATS;
+    let entry = srv.lookup(c.db, c.argv.key(2), flags).ok_or(CmdError::NoSuchKey)?;
+    c.out.simple(&format!(
+        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        entry.addr(),
+        entry.encoding().name(),
+        serialized_len(entry.string().bytes(&mut itoa::Buffer::new())),
+        entry.clock(),
+        evict::idle_seconds(entry.clock(), now)
+    ));
+    Ok(())
+}
+
+/// What the statistics of a table look like; `full` adds the distribution of its chains.
+fn table_report(stats: &Stats, full: bool) -> String {
+    // The table says how many elements its buckets are meant for, as upstream's size does.
+    let mut text = format!(
+        "Hash table 0 stats (main hash table):\n table size: {}\n number of elements: {}\n",
+        stats.buckets * ELEMENTS_PER_BUCKET,
+        stats.elements
+    );
+    if !full {
+        return text;
+    }
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        " buckets: {}\n overflow buckets: {}\n longest chain of buckets: {}\n elements by bucket: {:.2}\n \
+         Elements by chain:\n",
+        stats.buckets,
+        stats.full_overflow + stats.short_overflow,
+        stats.longest_chain,
+        stats.load()
+    );
+    for (elements, chains) in stats.chains_by_elements.iter().enumerate().filter(|(_, chains)| **chains > 0) {
+        let percent = *chains as f64 * 100.0 / stats.buckets.max(1) as f64;
+        let _ = writeln!(text, "   {elements}: {chains} ({percent:.2}%)");
+    }
+    text
+}
+
+/// `DEBUG HTSTATS dbid [full]`
+///
+/// The expiries have no table of their own: the part about them tells how many of the elements have one.
+pub(super) fn htstats(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let db = usize::try_from(c.argv.int(2)?).ok().and_then(|id| srv.dbs.get(id));
+    let db = db.ok_or(CmdError::text("ERR Out of range database"))?;
+    let full = c.argv.len() == 4 && c.argv.is(3, b"full");
+    let stats = db.keys.table().stats();
+    let expires = format!("[Expires HT]\nNo table of its own\n number of elements: {}\n", stats.marked);
+    c.out.verbatim("txt", format!("[Dictionary HT]\n{}{expires}", table_report(&stats, full)).as_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_in_files() {
+        let cases: [(&[u8], usize); 9] = [
+            (b"bar", 4),
+            (b"12", 2),
+            (b"-129", 3),
+            (b"10000", 3),
+            (b"100000", 5),
+            (b"12345678901", 12),
+            (b"012", 4),
+            (&[b'x'; 63], 64),
+            (&[b'x'; 64], 66),
+        ];
+        for (string, expected) in cases {
+            assert_eq!(serialized_len(string), expected, "{string:?}");
+        }
+    }
+}

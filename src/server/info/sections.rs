@@ -1,0 +1,352 @@
+//! The sections of INFO and their fields, in upstream's order.
+
+use std::fmt::Write;
+
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+
+use crate::db::evict;
+use crate::io::bio::JobKind;
+use crate::io::monotonic;
+use crate::server::commands::{COMMANDS, CommandSpec};
+use crate::server::config::{Named, Supervised};
+use crate::server::stats::CommandStats;
+use crate::server::version::{ARCH_BITS, OCHRE_VERSION, REDIS_VERSION};
+use crate::zmalloc;
+
+use super::{Field, Section, Shown, View, human_bytes};
+use crate::server::memory::system_memory;
+
+/// Rows of fields: a name, and the arguments of `format!` for its value, in which `v` is the [`View`].
+macro_rules! fields {
+    ($v:ident; $($name:literal: $($arg:expr),+;)*) => {
+        &[$(($name, |$v: &View<'_>, out: &mut String| {
+            let _ = $v;
+            // Writing to a string cannot fail.
+            let _ = write!(out, $($arg),+);
+        })),*]
+    };
+}
+
+/// Writes a line; writing to a string cannot fail.
+macro_rules! line {
+    ($out:expr, $($arg:expr),+) => {{
+        let _ = write!($out, $($arg),+);
+        $out.push_str("\r\n");
+    }};
+}
+
+pub(super) const SECTIONS: &[Section] = &[
+    Section { name: "server", title: "Server", shown: Shown::ByDefault, fields: SERVER, lines: Some(listeners) },
+    Section { name: "clients", title: "Clients", shown: Shown::ByDefault, fields: CLIENTS, lines: None },
+    Section { name: "memory", title: "Memory", shown: Shown::ByDefault, fields: MEMORY, lines: None },
+    Section { name: "persistence", title: "Persistence", shown: Shown::ByDefault, fields: PERSISTENCE, lines: None },
+    Section { name: "threads", title: "Threads", shown: Shown::ByDefault, fields: THREADS, lines: None },
+    Section { name: "stats", title: "Stats", shown: Shown::ByDefault, fields: STATS, lines: None },
+    Section { name: "replication", title: "Replication", shown: Shown::ByDefault, fields: REPLICATION, lines: None },
+    Section { name: "cpu", title: "CPU", shown: Shown::ByDefault, fields: CPU, lines: None },
+    Section { name: "modules", title: "Modules", shown: Shown::ByDefault, fields: &[], lines: None },
+    Section {
+        name: "commandstats",
+        title: "Commandstats",
+        shown: Shown::WithAll,
+        fields: &[],
+        lines: Some(command_stats),
+    },
+    Section { name: "errorstats", title: "Errorstats", shown: Shown::ByDefault, fields: &[], lines: Some(error_stats) },
+    Section {
+        name: "latencystats",
+        title: "Latencystats",
+        shown: Shown::WithAll,
+        fields: &[],
+        lines: Some(latency_stats),
+    },
+    Section { name: "cluster", title: "Cluster", shown: Shown::ByDefault, fields: CLUSTER, lines: None },
+    Section { name: "keyspace", title: "Keyspace", shown: Shown::ByDefault, fields: &[], lines: Some(keyspace) },
+];
+
+const SERVER: &[Field] = fields! { v;
+    "redis_version": "{REDIS_VERSION}";
+    "ochre_version": "{OCHRE_VERSION}";
+    "redis_git_sha1": "00000000";
+    "redis_git_dirty": "0";
+    "redis_build_id": "0";
+    "redis_mode": "standalone";
+    "os": "{}", system_name();
+    "arch_bits": "{ARCH_BITS}";
+    "monotonic_clock": "{}", monotonic::source_name();
+    "multiplexing_api": "epoll";
+    "atomicvar_api": "rust-core";
+    "gcc_version": "0.0.0";
+    "process_id": "{}", v.srv.process.pid;
+    "process_supervised": "{}", supervisor(v.srv.process.supervised);
+    "run_id": "{}", v.srv.process.run_id;
+    "tcp_port": "{}", v.srv.config.port;
+    "server_time_usec": "{}", v.srv.clock.unix_us;
+    "uptime_in_seconds": "{}", uptime_s(v);
+    "uptime_in_days": "{}", uptime_s(v) / 86400;
+    "hz": "{}", v.srv.cron.hz;
+    "configured_hz": "{}", v.srv.config.hz;
+    "lru_clock": "{}", evict::lru_clock(&v.srv.clock);
+    "executable": "{}", v.srv.process.executable.display();
+    "config_file": "{}", v.srv.process.config_file.as_deref().unwrap_or("".as_ref()).display();
+    "io_threads_active": "0";
+};
+
+fn system_name() -> String {
+    nix::sys::utsname::uname().map_or_else(
+        |_| "unknown".into(),
+        |u| {
+            let [name, release, machine] =
+                [u.sysname(), u.release(), u.machine()].map(|part| part.to_string_lossy().into_owned());
+            format!("{name} {release} {machine}")
+        },
+    )
+}
+
+fn supervisor(supervised: Supervised) -> &'static str {
+    match supervised {
+        Supervised::Auto => "unknown",
+        known => known.name(),
+    }
+}
+
+fn uptime_s(v: &View<'_>) -> u64 {
+    v.srv.clock.unix_ms.saturating_sub(v.srv.process.start_ms) / 1000
+}
+
+/// A line for each way in.
+fn listeners(v: &View<'_>, out: &mut String) {
+    let mut number = 0;
+    if v.srv.config.port != 0 {
+        let binds: String = v.srv.config.bind.iter().map(|address| format!(",bind={address}")).collect();
+        line!(out, "listener{number}:name=tcp{binds},port={}", v.srv.config.port);
+        number += 1;
+    }
+    if let Some(path) = &v.srv.config.unixsocket {
+        line!(out, "listener{number}:name=unix,bind={}", path.display());
+    }
+}
+
+const CLIENTS: &[Field] = fields! { v;
+    "connected_clients": "{}", v.srv.clients.len();
+    "cluster_connections": "0";
+    "maxclients": "{}", v.srv.config.maxclients;
+    "client_recent_max_input_buffer": "{}", v.clients().map(|c| c.input.mem_bytes()).max().unwrap_or(0);
+    "client_recent_max_output_buffer": "{}", v.clients().map(|c| c.out.queue_bytes()).max().unwrap_or(0);
+    "blocked_clients": "{}", v.srv.net.paused.len();
+    "tracking_clients": "0";
+    "pubsub_clients": "{}", v.srv.pubsub.client_count();
+    "watching_clients": "0";
+    "clients_in_timeout_table": "0";
+    "total_watched_keys": "0";
+    "total_blocking_keys": "0";
+    "total_blocking_keys_on_nokey": "0";
+};
+
+const MEMORY: &[Field] = fields! { v;
+    "used_memory": "{}", v.memory().used;
+    "used_memory_human": "{}", human_bytes(v.memory().used);
+    "used_memory_rss": "{}", v.memory().process_rss;
+    "used_memory_rss_human": "{}", human_bytes(v.memory().process_rss);
+    "used_memory_peak": "{}", v.memory().peak;
+    "used_memory_peak_human": "{}", human_bytes(v.memory().peak);
+    "used_memory_peak_perc": "{:.2}%", v.memory().peak_percent();
+    "used_memory_overhead": "{}", v.memory().overhead();
+    "used_memory_startup": "{}", v.memory().startup;
+    "used_memory_dataset": "{}", v.memory().dataset();
+    "used_memory_dataset_perc": "{:.2}%", v.memory().dataset_percent();
+    "allocator_allocated": "{}", v.memory().allocator.allocated;
+    "allocator_active": "{}", v.memory().allocator.active;
+    "allocator_resident": "{}", v.memory().allocator.resident;
+    "allocator_muzzy": "{}", v.memory().allocator.muzzy;
+    "total_system_memory": "{}", system_memory();
+    "total_system_memory_human": "{}", human_bytes(system_memory());
+    "maxmemory": "0";
+    "maxmemory_human": "0B";
+    "maxmemory_policy": "{}", v.srv.config.maxmemory_policy.name();
+    "allocator_frag_ratio": "{:.2}", v.memory().allocator_fragmentation().ratio;
+    "allocator_frag_bytes": "{}", v.memory().allocator_fragmentation().bytes;
+    "allocator_rss_ratio": "{:.2}", v.memory().allocator_rss().ratio;
+    "allocator_rss_bytes": "{}", v.memory().allocator_rss().bytes;
+    "rss_overhead_ratio": "{:.2}", v.memory().rss_overhead().ratio;
+    "rss_overhead_bytes": "{}", v.memory().rss_overhead().bytes;
+    "mem_fragmentation_ratio": "{:.2}", v.memory().fragmentation().ratio;
+    "mem_fragmentation_bytes": "{}", v.memory().fragmentation().bytes;
+    "mem_not_counted_for_evict": "0";
+    "mem_replication_backlog": "0";
+    "mem_total_replication_buffers": "0";
+    "mem_replica_full_sync_buffer": "0";
+    "mem_clients_slaves": "0";
+    "mem_clients_normal": "{}", v.memory().clients;
+    "mem_cluster_links": "0";
+    "mem_aof_buffer": "0";
+    "mem_allocator": "{}", zmalloc::allocator_name();
+    "mem_overhead_db_hashtable_rehashing": "0";
+    "active_defrag_running": "0";
+    "lazyfree_pending_objects": "{}", v.srv.bio.pending(JobKind::LazyFree);
+    "lazyfreed_objects": "{}", v.srv.stats.lazyfreed_objects;
+};
+
+const PERSISTENCE: &[Field] = fields! { v;
+    "loading": "0";
+    "async_loading": "0";
+    "rdb_changes_since_last_save": "{}", v.srv.stats.dirty;
+    "rdb_bgsave_in_progress": "0";
+    "aof_enabled": "0";
+    "aof_rewrite_in_progress": "0";
+    "aof_rewrite_scheduled": "0";
+    "module_fork_in_progress": "0";
+};
+
+const THREADS: &[Field] = fields! { v;
+    "io_thread_0": "clients={},reads={},writes={}",
+        v.srv.clients.len(), v.srv.stats.reads_processed, v.srv.stats.writes_processed;
+};
+
+const STATS: &[Field] = fields! { v;
+    "total_connections_received": "{}", v.srv.stats.connections_received;
+    "total_commands_processed": "{}", v.srv.stats.commands_processed;
+    "instantaneous_ops_per_sec": "{}", v.srv.stats.ops_rate.per_second();
+    "total_net_input_bytes": "{}", v.srv.stats.net_input_bytes;
+    "total_net_output_bytes": "{}", v.srv.stats.net_output_bytes;
+    "total_net_repl_input_bytes": "0";
+    "total_net_repl_output_bytes": "0";
+    "instantaneous_input_kbps": "{:.2}", v.srv.stats.net_in_rate.per_second() as f64 / 1024.0;
+    "instantaneous_output_kbps": "{:.2}", v.srv.stats.net_out_rate.per_second() as f64 / 1024.0;
+    "instantaneous_input_repl_kbps": "0.00";
+    "instantaneous_output_repl_kbps": "0.00";
+    "rejected_connections": "{}", v.srv.stats.rejected_connections;
+    "sync_full": "0";
+    "sync_partial_ok": "0";
+    "sync_partial_err": "0";
+    "expired_subkeys": "0";
+    "expired_keys": "{}", v.srv.stats.expired_keys;
+    "expired_stale_perc": "{:.2}", v.srv.stats.expired_stale_perc;
+    "expired_time_cap_reached_count": "{}", v.srv.stats.expired_time_cap_reached;
+    "expire_cycle_cpu_milliseconds": "{}", v.srv.stats.expire_cycle_ns / 1_000_000;
+    "evicted_keys": "0";
+    "evicted_clients": "0";
+    "evicted_scripts": "0";
+    "total_eviction_exceeded_time": "0";
+    "current_eviction_exceeded_time": "0";
+    "keyspace_hits": "{}", v.srv.stats.keyspace_hits;
+    "keyspace_misses": "{}", v.srv.stats.keyspace_misses;
+    "pubsub_channels": "{}", v.srv.pubsub.channel_count();
+    "pubsub_patterns": "{}", v.srv.pubsub.pattern_count();
+    "pubsubshard_channels": "{}", v.srv.pubsub.shard_channel_count();
+    "latest_fork_usec": "0";
+    "total_forks": "0";
+    "migrate_cached_sockets": "0";
+    "slave_expires_tracked_keys": "0";
+    "active_defrag_hits": "0";
+    "active_defrag_misses": "0";
+    "active_defrag_key_hits": "0";
+    "active_defrag_key_misses": "0";
+    "total_active_defrag_time": "0";
+    "current_active_defrag_time": "0";
+    "tracking_total_keys": "0";
+    "tracking_total_items": "0";
+    "tracking_total_prefixes": "0";
+    "unexpected_error_replies": "0";
+    "total_error_replies": "{}", v.srv.stats.error_replies;
+    "dump_payload_sanitizations": "0";
+    "total_reads_processed": "{}", v.srv.stats.reads_processed;
+    "total_writes_processed": "{}", v.srv.stats.writes_processed;
+    "io_threaded_reads_processed": "0";
+    "io_threaded_writes_processed": "0";
+    "client_query_buffer_limit_disconnections": "{}", v.srv.stats.client_query_buffer_limit_disconnections;
+    "client_output_buffer_limit_disconnections": "{}", v.srv.stats.client_output_buffer_limit_disconnections;
+    "reply_buffer_shrinks": "0";
+    "reply_buffer_expands": "0";
+    "eventloop_cycles": "{}", v.srv.stats.eventloop_cycles;
+    "eventloop_duration_sum": "{}", v.srv.stats.eventloop_ns / 1000;
+    "eventloop_duration_cmd_sum": "{}", v.srv.stats.eventloop_cmd_ns / 1000;
+    "instantaneous_eventloop_cycles_per_sec": "{}", v.srv.stats.cycle_rate.per_second();
+    "acl_access_denied_auth": "{}", v.srv.stats.acl_auth_denied;
+    "acl_access_denied_cmd": "0";
+    "acl_access_denied_key": "0";
+    "acl_access_denied_channel": "0";
+};
+
+/// A server without replicas has nothing to tell them apart by, so its run id serves as replication id.
+const REPLICATION: &[Field] = fields! { v;
+    "role": "master";
+    "connected_slaves": "0";
+    "master_failover_state": "no-failover";
+    "master_replid": "{}", v.srv.process.run_id;
+    "master_replid2": "0000000000000000000000000000000000000000";
+    "master_repl_offset": "0";
+    "second_repl_offset": "-1";
+    "repl_backlog_active": "0";
+    "repl_backlog_first_byte_offset": "0";
+    "repl_backlog_histlen": "0";
+};
+
+const CPU: &[Field] = fields! { v;
+    "used_cpu_sys": "{}", cpu(UsageWho::RUSAGE_SELF, Usage::system_time);
+    "used_cpu_user": "{}", cpu(UsageWho::RUSAGE_SELF, Usage::user_time);
+    "used_cpu_sys_children": "{}", cpu(UsageWho::RUSAGE_CHILDREN, Usage::system_time);
+    "used_cpu_user_children": "{}", cpu(UsageWho::RUSAGE_CHILDREN, Usage::user_time);
+    "used_cpu_sys_main_thread": "{}", cpu(UsageWho::RUSAGE_THREAD, Usage::system_time);
+    "used_cpu_user_main_thread": "{}", cpu(UsageWho::RUSAGE_THREAD, Usage::user_time);
+};
+
+/// Seconds of processor time with six decimals.
+fn cpu(who: UsageWho, time: fn(&Usage) -> TimeVal) -> String {
+    let time = getrusage(who).map_or(TimeVal::new(0, 0), |usage| time(&usage));
+    format!("{}.{:06}", time.tv_sec(), time.tv_usec())
+}
+
+/// Commands and subcommands with their statistics.
+fn commands<'v>(v: &'v View<'_>) -> impl Iterator<Item = (&'static CommandSpec, &'v CommandStats)> {
+    COMMANDS.iter().map(|spec| (spec, &v.srv.stats.commands[spec.id.index()]))
+}
+
+fn command_stats(v: &View<'_>, out: &mut String) {
+    for (spec, stats) in commands(v).filter(|(_, s)| s.calls > 0 || s.rejected > 0 || s.failed > 0) {
+        let per_call = if stats.calls == 0 { 0.0 } else { stats.nanos as f64 / 1000.0 / stats.calls as f64 };
+        line!(
+            out,
+            "cmdstat_{}:calls={},usec={},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
+            spec.fullname,
+            stats.calls,
+            stats.nanos / 1000,
+            stats.rejected,
+            stats.failed
+        );
+    }
+}
+
+fn error_stats(v: &View<'_>, out: &mut String) {
+    for (code, count) in &v.srv.stats.errors {
+        // A code comes from a script at worst, so it may hold what gives a line its structure.
+        let code = String::from_utf8_lossy(code).replace(['#', ':', '\n', '\r'], "_");
+        line!(out, "errorstat_{code}:count={count}");
+    }
+}
+
+fn latency_stats(v: &View<'_>, out: &mut String) {
+    for (spec, stats) in commands(v) {
+        let Some(histogram) = &stats.histogram else { continue };
+        let percentiles: Vec<String> = v
+            .srv
+            .config
+            .latency_tracking_info_percentiles
+            .iter()
+            .map(|p| format!("p{p}={:.3}", histogram.value_at_percentile(*p) as f64 / 1000.0))
+            .collect();
+        line!(out, "latency_percentiles_usec_{}:{}", spec.fullname, percentiles.join(","));
+    }
+}
+
+const CLUSTER: &[Field] = fields! { v;
+    "cluster_enabled": "0";
+};
+
+fn keyspace(v: &View<'_>, out: &mut String) {
+    for db in v.srv.dbs.iter().filter(|db| !db.is_empty()) {
+        let (keys, expires, ttl) = (db.len(), db.expires_len(), db.avg_ttl_ms);
+        line!(out, "db{}:keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0", db.id);
+    }
+}
