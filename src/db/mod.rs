@@ -122,7 +122,9 @@ impl Server {
     /// [`CmdError::WrongType`].
     #[inline]
     pub fn lookup_read<T: ValueType>(
-        &mut self, db: usize, key: Key<'_>,
+        &mut self,
+        db: usize,
+        key: Key<'_>,
     ) -> Result<Option<T::Ref<'_>>, CmdError> {
         self.lookup(db, key, LookupFlags::NONE).map(value_of::<T>).transpose()
     }
@@ -160,7 +162,9 @@ impl Server {
     /// [`CmdError::WrongType`].
     #[inline]
     pub fn lookup_write<T: ValueType>(
-        &mut self, db: usize, key: Key<'_>,
+        &mut self,
+        db: usize,
+        key: Key<'_>,
     ) -> Result<Option<EntryMut<'_>>, CmdError> {
         match self.lookup_mut(db, key) {
             Some(entry) if entry.view().value_type() != T::TYPE => Err(CmdError::WrongType),

@@ -119,7 +119,7 @@ fn schotter(cols: usize, per_row: usize, rows: usize) -> String {
     for row in 0..rows {
         // The first rows stay in order.
         let disorder = if row > 1 { row as f64 / rows as f64 } else { 0.0 };
-        let mut chance = || rand::random_range(-disorder..=disorder);
+        let chance = || rand::random_range(-disorder..=disorder);
         for col in 0..per_row {
             let centre = |n: usize, off: f64| margin + side * (n as f64 + 0.5 + off / 3.0);
             let at = (centre(col, chance()), centre(row, chance()));

@@ -45,7 +45,8 @@ fn line(unix_us: u64, c: &Client) -> Vec<u8> {
         Some(path) if c.flags.contains(ClientFlags::UNIX_SOCKET) => format!("unix:{path}"),
         _ => c.info.addr.to_string(),
     };
-    let mut line = format!("+{}.{:06} [{} {addr}]", unix_us / 1_000_000, unix_us % 1_000_000, c.db).into_bytes();
+    let mut line =
+        format!("+{}.{:06} [{} {addr}]", unix_us / 1_000_000, unix_us % 1_000_000, c.db).into_bytes();
     let secrets = Secrets::of(c.spec(), &c.argv);
     for i in 0..c.argv.len() {
         line.push(b' ');

@@ -161,7 +161,10 @@ mod tests {
         let args: Vec<Vec<u8>> = (0..33).map(|i: usize| i.to_string().into()).collect();
         assert_eq!(trim(&args[..32]), args[..32]);
         let cut = trim(&args);
-        assert_eq!((cut.len(), &cut[..31]), (32, &args[..31].iter().cloned().map(Bytes::from).collect::<Vec<_>>()[..]));
+        assert_eq!(
+            (cut.len(), &cut[..31]),
+            (32, &args[..31].iter().cloned().map(Bytes::from).collect::<Vec<_>>()[..])
+        );
         assert_eq!(cut[31], "... (2 more arguments)");
     }
 

@@ -77,7 +77,8 @@ pub fn memory_of(c: &Client) -> usize {
 
 /// The line that describes `c`, without a line break.
 pub fn describe(srv: &Server, c: &Client) -> String {
-    let text = |text: &Option<Box<[u8]>>| String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
+    let text =
+        |text: &Option<Box<[u8]>>| String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
     let now_s = srv.clock.unix_s();
     let (channels, patterns, shard_channels) = pubsub::counts(c);
     let stalled = c.flags.contains(ClientFlags::WRITE_STALLED);
@@ -180,6 +181,9 @@ mod tests {
     fn flags_are_letters_in_a_fixed_order() {
         assert_eq!(flag_letters(ClientFlags::NONE), "N");
         assert_eq!(flag_letters(ClientFlags::AUTHENTICATED | ClientFlags::PENDING_WRITE), "N");
-        assert_eq!(flag_letters(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::UNIX_SOCKET), "UeT");
+        assert_eq!(
+            flag_letters(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::UNIX_SOCKET),
+            "UeT"
+        );
     }
 }

@@ -49,7 +49,7 @@ pub use effects::{apply_at_start, apply_effect};
 pub use file::{ConfigError, LoadError};
 pub use table::{Config, DIRECTIVES, Directive};
 pub use types::{
-    EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimit, OutputLimits,
+    EvictionPolicy, LogLevel, Named, NotifyFlags, OomScoreAdj, OomValues, OutputLimit, OutputLimits,
     ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
 };
 

@@ -54,7 +54,8 @@ const MOST_SECONDS: u32 = 30;
 const STACK_SIZE: usize = 1024 * 1024;
 
 /// The signals that tell of a crash.
-const SIGNALS: [Signal; 5] = [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT];
+const SIGNALS: [Signal; 5] =
+    [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT];
 
 /// Has crashes reported from now on, or not, as `crash-log-enabled` says. The server must stay where it is until
 /// [`uninstall`].
@@ -70,7 +71,8 @@ pub fn install(srv: &mut Server) {
             }
         }));
     });
-    let handler = if srv.config.crash_log_enabled { SigHandler::SigAction(on_signal) } else { SigHandler::SigDfl };
+    let handler =
+        if srv.config.crash_log_enabled { SigHandler::SigAction(on_signal) } else { SigHandler::SigDfl };
     set_handler(handler);
 }
 

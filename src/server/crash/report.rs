@@ -39,7 +39,9 @@ impl Cause {
         let text = message(info.payload(), hide);
         let place = info.location().map_or("unknown".into(), |at| format!("{}:{}", at.file(), at.line()));
         match text.strip_prefix("assertion ") {
-            Some(text) => Cause::Assertion { text: text.strip_prefix("failed: ").unwrap_or(text).into(), place },
+            Some(text) => {
+                Cause::Assertion { text: text.strip_prefix("failed: ").unwrap_or(text).into(), place }
+            }
             None => Cause::Panic { text, place },
         }
     }
@@ -82,7 +84,9 @@ pub(super) fn write(cause: &Cause, srv: Option<&Server>, c: Option<&Client>) {
 
 /// What is left to say when the report itself crashes.
 pub(super) fn recursive(signal: c_int) {
-    logging::write_raw("\nCrashed running signal handler. Providing reduced version of recursive crash report.\n");
+    logging::write_raw(
+        "\nCrashed running signal handler. Providing reduced version of recursive crash report.\n",
+    );
     logging::write_raw(&format!("Redis {REDIS_VERSION} crashed by signal: {signal}\n"));
 }
 

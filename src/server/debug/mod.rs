@@ -110,7 +110,9 @@ pub fn debug(srv: &mut Server, c: &mut Client) -> CmdResult {
     let Some(subcommand) = SUBCOMMANDS.iter().find(named) else {
         let sent = c.argv.get(1);
         let sent = String::from_utf8_lossy(&sent[..sent.len().min(128)]).into_owned();
-        return Err(cmd_err!("ERR unknown subcommand or wrong number of arguments for '{sent}'. Try DEBUG HELP."));
+        return Err(cmd_err!(
+            "ERR unknown subcommand or wrong number of arguments for '{sent}'. Try DEBUG HELP."
+        ));
     };
     (subcommand.run)(srv, c)
 }

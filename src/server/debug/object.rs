@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::cmd_err;
 use crate::db::LookupFlags;
 use crate::db::evict;
 use crate::ds::hashtable::Stats;
@@ -45,12 +44,15 @@ pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
     Ok(())
 }
 
+/// Elements that one bucket holds without a chain.
+const SLOTS_PER_BUCKET: usize = 7;
+
 /// What the statistics of a table look like; `full` adds the distribution of its chains.
 fn table_report(stats: &Stats, full: bool) -> String {
     // The table says how many elements its buckets are meant for, as upstream's size does.
     let mut text = format!(
         "Hash table 0 stats (main hash table):\n table size: {}\n number of elements: {}\n",
-        stats.buckets * ELEMENTS_PER_BUCKET,
+        stats.buckets * SLOTS_PER_BUCKET,
         stats.elements
     );
     if !full {

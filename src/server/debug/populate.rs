@@ -1,7 +1,6 @@
 //! DEBUG POPULATE: keys in bulk.
 
 use crate::db::object::{Expiry, NewStr};
-use crate::server::argv::Key;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
 /// Argument `i` as a number of things.
@@ -30,7 +29,7 @@ pub(super) fn populate(srv: &mut Server, c: &mut Client) -> CmdResult {
     for number in 0..keys {
         name.truncate(fixed);
         name.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-        let key = Key { bytes: &name, hash: srv.seed.hash(&name) };
+        let key = srv.key_of(&name);
         if !srv.exists(c.db, key) {
             srv.set_key(c.db, key, NewStr::Copy(&value(number, size)), Expiry::Clear);
         }

@@ -37,13 +37,31 @@ macro_rules! line {
 }
 
 pub(super) const SECTIONS: &[Section] = &[
-    Section { name: "server", title: "Server", shown: Shown::ByDefault, fields: SERVER, lines: Some(listeners) },
+    Section {
+        name: "server",
+        title: "Server",
+        shown: Shown::ByDefault,
+        fields: SERVER,
+        lines: Some(listeners),
+    },
     Section { name: "clients", title: "Clients", shown: Shown::ByDefault, fields: CLIENTS, lines: None },
     Section { name: "memory", title: "Memory", shown: Shown::ByDefault, fields: MEMORY, lines: None },
-    Section { name: "persistence", title: "Persistence", shown: Shown::ByDefault, fields: PERSISTENCE, lines: None },
+    Section {
+        name: "persistence",
+        title: "Persistence",
+        shown: Shown::ByDefault,
+        fields: PERSISTENCE,
+        lines: None,
+    },
     Section { name: "threads", title: "Threads", shown: Shown::ByDefault, fields: THREADS, lines: None },
     Section { name: "stats", title: "Stats", shown: Shown::ByDefault, fields: STATS, lines: None },
-    Section { name: "replication", title: "Replication", shown: Shown::ByDefault, fields: REPLICATION, lines: None },
+    Section {
+        name: "replication",
+        title: "Replication",
+        shown: Shown::ByDefault,
+        fields: REPLICATION,
+        lines: None,
+    },
     Section { name: "cpu", title: "CPU", shown: Shown::ByDefault, fields: CPU, lines: None },
     Section { name: "modules", title: "Modules", shown: Shown::ByDefault, fields: &[], lines: None },
     Section {
@@ -53,7 +71,13 @@ pub(super) const SECTIONS: &[Section] = &[
         fields: &[],
         lines: Some(command_stats),
     },
-    Section { name: "errorstats", title: "Errorstats", shown: Shown::ByDefault, fields: &[], lines: Some(error_stats) },
+    Section {
+        name: "errorstats",
+        title: "Errorstats",
+        shown: Shown::ByDefault,
+        fields: &[],
+        lines: Some(error_stats),
+    },
     Section {
         name: "latencystats",
         title: "Latencystats",
@@ -62,7 +86,13 @@ pub(super) const SECTIONS: &[Section] = &[
         lines: Some(latency_stats),
     },
     Section { name: "cluster", title: "Cluster", shown: Shown::ByDefault, fields: CLUSTER, lines: None },
-    Section { name: "keyspace", title: "Keyspace", shown: Shown::ByDefault, fields: &[], lines: Some(keyspace) },
+    Section {
+        name: "keyspace",
+        title: "Keyspace",
+        shown: Shown::ByDefault,
+        fields: &[],
+        lines: Some(keyspace),
+    },
 ];
 
 const SERVER: &[Field] = fields! { v;

@@ -142,7 +142,9 @@ fn report(srv: &Server) -> String {
     advice.dedup();
     match (events.is_empty(), advice.is_empty()) {
         (true, true) => {
-            text.push_str("No latency spike was observed in this Redis instance since the monitor was turned on.\n");
+            text.push_str(
+                "No latency spike was observed in this Redis instance since the monitor was turned on.\n",
+            );
         }
         (false, true) => text.push_str("\nThere is no general advice for events of this kind.\n"),
         (_, false) => {

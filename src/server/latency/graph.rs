@@ -38,7 +38,9 @@ pub(super) fn draw(name: &str, series: &TimeSeries, now_s: u64) -> String {
 }
 
 fn draw_part(text: &mut String, samples: &[Sample], (low, high): (u64, u64), now_s: u64) {
-    let steps = |sample: &Sample| ((sample.latency_ms - low) as usize * STEPS / (high - low).max(1) as usize).min(STEPS - 1);
+    let steps = |sample: &Sample| {
+        ((sample.latency_ms - low) as usize * STEPS / (high - low).max(1) as usize).min(STEPS - 1)
+    };
     for row in (0..ROWS).rev() {
         text.extend(samples.iter().map(|sample| match steps(sample).checked_sub(row * TOPS.len()) {
             None => ' ',
@@ -48,7 +50,8 @@ fn draw_part(text: &mut String, samples: &[Sample], (low, high): (u64, u64), now
     }
     text.push_str(&" ".repeat(samples.len()));
     text.push('\n');
-    let labels: Vec<Vec<char>> = samples.iter().map(|s| age(now_s.saturating_sub(s.time_s)).chars().collect()).collect();
+    let labels: Vec<Vec<char>> =
+        samples.iter().map(|s| age(now_s.saturating_sub(s.time_s)).chars().collect()).collect();
     for line in 0..labels.iter().map(Vec::len).max().unwrap_or(0) {
         text.extend(labels.iter().map(|label| label.get(line).copied().unwrap_or(' ')));
         text.push('\n');

@@ -31,7 +31,7 @@ pub fn latency_histogram(srv: &mut Server, c: &mut Client) -> CmdResult {
     let mark = c.out.mark();
     let mut shown = 0;
     if c.argv.len() == 2 {
-        for spec in COMMANDS {
+        for spec in &COMMANDS {
             shown += usize::from(show(srv, c, spec));
         }
     } else {

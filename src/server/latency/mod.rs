@@ -205,7 +205,10 @@ mod tests {
         for (time_s, latency_ms) in [(1, 5), (1, 9), (1, 7), (2, 3)] {
             series.add(Sample { time_s, latency_ms });
         }
-        assert_eq!(series.samples, [Sample { time_s: 1, latency_ms: 9 }, Sample { time_s: 2, latency_ms: 3 }]);
+        assert_eq!(
+            series.samples,
+            [Sample { time_s: 1, latency_ms: 9 }, Sample { time_s: 2, latency_ms: 3 }]
+        );
         for time_s in 3..1000 {
             series.add(Sample { time_s, latency_ms: 1 });
         }

@@ -139,9 +139,8 @@ fn number_of_len(name: &CStr, new: Option<u64>, len: usize) -> Result<u64, Errno
     let (new_ptr, new_len) = new.as_mut().map_or((ptr::null_mut(), 0), |new| (new.as_mut_ptr(), len));
     // SAFETY: the name is a C string; `old` has room for `old_len` bytes and `new_ptr` is null or points at `new_len`
     // bytes, `len` being 8 at most. The one control whose value is taken for a pointer is refused by the caller.
-    let code = unsafe {
-        mallctl(name.as_ptr(), old.as_mut_ptr().cast(), &raw mut old_len, new_ptr.cast(), new_len)
-    };
+    let code =
+        unsafe { mallctl(name.as_ptr(), old.as_mut_ptr().cast(), &raw mut old_len, new_ptr.cast(), new_len) };
     result(code).map(|()| u64::from_le_bytes(old))
 }
 
@@ -158,8 +157,7 @@ pub fn text(name: &str) -> Result<String, Errno> {
     let mut value: *const libc::c_char = ptr::null();
     let mut len = size_of_val(&value);
     // SAFETY: the name is a C string of a control whose value is a `const char *`, for which there is room.
-    let code =
-        unsafe { mallctl(name.as_ptr(), (&raw mut value).cast(), &raw mut len, ptr::null_mut(), 0) };
+    let code = unsafe { mallctl(name.as_ptr(), (&raw mut value).cast(), &raw mut len, ptr::null_mut(), 0) };
     result(code)?;
     if value.is_null() {
         return Ok(String::new());
@@ -175,7 +173,10 @@ mod tests {
     #[test]
     fn statistics_are_in_order() {
         let stats = AllocatorStats::read();
-        assert!(0 < stats.allocated && stats.allocated <= stats.active && stats.active <= stats.resident, "{stats:?}");
+        assert!(
+            0 < stats.allocated && stats.allocated <= stats.active && stats.active <= stats.resident,
+            "{stats:?}"
+        );
         assert!(stats.fragmented < stats.active, "{stats:?}");
     }
 

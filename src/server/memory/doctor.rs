@@ -103,8 +103,13 @@ mod tests {
     const MB: usize = 1024 * 1024;
 
     fn overview() -> Overview {
-        let allocator =
-            AllocatorStats { allocated: 100 * MB, active: 101 * MB, resident: 102 * MB, muzzy: 0, fragmented: MB };
+        let allocator = AllocatorStats {
+            allocated: 100 * MB,
+            active: 101 * MB,
+            resident: 102 * MB,
+            muzzy: 0,
+            fragmented: MB,
+        };
         Overview {
             used: 100 * MB,
             peak: 101 * MB,

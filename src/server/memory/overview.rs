@@ -170,7 +170,13 @@ mod tests {
             clients: 1_000,
             dbs: vec![DbOverhead { id: 0, table: 600 }, DbOverhead { id: 3, table: 400 }],
             keys: 60,
-            allocator: AllocatorStats { allocated: 12_000, active: 20_000, resident: 40_000, muzzy: 0, fragmented: 3_000 },
+            allocator: AllocatorStats {
+                allocated: 12_000,
+                active: 20_000,
+                resident: 40_000,
+                muzzy: 0,
+                fragmented: 3_000,
+            },
         };
         assert_eq!((overview.overhead(), overview.dataset(), overview.bytes_per_key()), (4_000, 6_000, 100));
         assert_eq!((overview.peak_percent(), overview.dataset_percent()), (50.0, 75.0));
