@@ -24,7 +24,6 @@ pub struct Program {
     /// What the tables call it: `Ochre`, `Valkey 9.1.2`.
     pub name: String,
     path: PathBuf,
-    is_ochre: bool,
 }
 
 /// The programs to compare: Ochre first, then its peers, of each product one.
@@ -33,12 +32,12 @@ pub struct Program {
 /// among the programs built in the cache (`OCHRE_CACHE`, by default `~/.cache/ochre`) and those in the path.
 pub fn find(ochre: &Path) -> Result<Vec<Program>> {
     version_of(ochre).ok_or_else(|| format!("{} does not run; make builds it", ochre.display()))?;
-    let mut programs = vec![Program { name: "Ochre".into(), path: ochre.into(), is_ochre: true }];
+    let mut programs = vec![Program { name: "Ochre".into(), path: ochre.into() }];
     if let Some(list) = std::env::var_os("OCHRE_PEERS") {
         for path in std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()) {
             let (product, version) =
                 version_of(&path).ok_or_else(|| format!("{} does not run", path.display()))?;
-            programs.push(Program { name: format!("{product} {}", dotted(&version)), path, is_ochre: false });
+            programs.push(Program { name: format!("{product} {}", dotted(&version)), path });
         }
         return Ok(programs);
     }
@@ -56,7 +55,7 @@ pub fn find(ochre: &Path) -> Result<Vec<Program>> {
     }
     // Valkey before Redis: it is the faster one.
     for (product, (version, path)) in newest.into_iter().rev() {
-        programs.push(Program { name: format!("{product} {}", dotted(&version)), path, is_ochre: false });
+        programs.push(Program { name: format!("{product} {}", dotted(&version)), path });
     }
     Ok(programs)
 }
@@ -103,11 +102,8 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log = File::create(folder.path().join("log"))?;
         let mut command = Command::new(&program.path);
-        command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"]);
         command.arg("--dir").arg(folder.path());
-        if !program.is_ochre {
-            command.args(["--appendonly", "no"]);
-        }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = with_affinity(core, || command.spawn())??;
         let server = Server { address, child, folder };
@@ -115,6 +111,9 @@ impl Server {
             let log = fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
             format!("{} does not start: {error}\n{log}", program.name)
         })?;
+        let mut control = server.control()?;
+        control.config_set_if_known("save", "")?;
+        control.config_set_if_known("appendonly", "no")?;
         Ok(server)
     }
 
@@ -192,6 +191,14 @@ impl Control {
                 Ok(String::from_utf8(payload)?)
             }
             _ => Err(format!("{} is answered with {header:?}", words[0]).into()),
+        }
+    }
+
+    /// Sets a directive on a server that has it.
+    fn config_set_if_known(&mut self, name: &str, value: &str) -> Result<()> {
+        match self.call(&["CONFIG", "SET", name, value]) {
+            Err(error) if !error.to_string().contains("Unknown option") => Err(error),
+            _ => Ok(()),
         }
     }
 
