@@ -137,7 +137,12 @@ pub fn counts(c: &Client) -> (usize, usize, usize) {
     c.pubsub.as_ref().map_or((0, 0, 0), |p| (p.channel_count(), p.pattern_count(), p.shard_channel_count()))
 }
 
-fn confirm(out: &mut Out, what: &str, name: Option<&[u8]>, count: usize) {
+/// Tells the client of a subscription's begin or end. In RESP3 that is a push, which CLIENT REPLY OFF leaves alone.
+fn confirm(srv: &mut Server, c: &mut Client, what: &str, name: Option<&[u8]>, count: usize) {
+    let pushes = c.resp3() && c.flags.intersects(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP);
+    let mut apart = Out::default();
+    apart.set_resp3(c.resp3());
+    let out = if pushes { &mut apart } else { &mut c.out };
     out.push(3);
     out.bulk(what.as_bytes());
     match name {
@@ -145,6 +150,9 @@ fn confirm(out: &mut Out, what: &str, name: Option<&[u8]>, count: usize) {
         None => out.null(),
     }
     out.count(count);
+    if pushes {
+        networking::send_to(srv, c.handle, &Bytes::from(apart.take_bytes()));
+    }
 }
 
 fn subscribe_all(srv: &mut Server, c: &mut Client, kind: Kind) -> CmdResult {
@@ -155,7 +163,7 @@ fn subscribe_all(srv: &mut Server, c: &mut Client, kind: Kind) -> CmdResult {
             srv.pubsub.of(kind).entry(name.clone()).or_default().insert(c.handle);
         }
         let count = own.shown(kind);
-        confirm(&mut c.out, kind.subscribed(), Some(&name), count);
+        confirm(srv, c, kind.subscribed(), Some(&name), count);
     }
     if !c.flags.contains(ClientFlags::PUBSUB) {
         c.flags.insert(ClientFlags::PUBSUB);
@@ -202,11 +210,11 @@ fn unsubscribe_all(srv: &mut Server, c: &mut Client, kind: Kind) -> CmdResult {
     for name in &names {
         drop_one(srv, c, kind, name);
         let count = c.pubsub.as_ref().map_or(0, |p| p.shown(kind));
-        confirm(&mut c.out, kind.unsubscribed(), Some(name), count);
+        confirm(srv, c, kind.unsubscribed(), Some(name), count);
     }
     if names.is_empty() {
         let count = c.pubsub.as_ref().map_or(0, |p| p.shown(kind));
-        confirm(&mut c.out, kind.unsubscribed(), None, count);
+        confirm(srv, c, kind.unsubscribed(), None, count);
     }
     settle(srv, c);
     Ok(())
