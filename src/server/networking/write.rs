@@ -14,9 +14,11 @@ const UNAUTH_OUTPUT: usize = 1024;
 
 /// Writes what waits for the client, as far as its socket takes it and its share of the turn goes.
 pub fn flush(srv: &mut Server, c: &mut Client) {
-    let stop = ClientFlags::CLOSE_ASAP | ClientFlags::WRITE_STALLED;
-    if c.out.is_empty() || c.flags.intersects(stop) {
+    if c.out.is_empty() || c.flags.contains(ClientFlags::CLOSE_ASAP) {
         return;
+    }
+    if c.flags.contains(ClientFlags::WRITE_STALLED) {
+        return check_output_limits(srv, c);
     }
     let Some(conn) = c.conn.as_ref() else { return };
     let mut written = 0;
