@@ -1,8 +1,12 @@
 //! Data structures: pure, no I/O, no server types.
 
+pub mod crc64;
 pub mod glob;
 pub mod hashtable;
+pub mod intset;
+pub mod listpack;
 pub mod longdouble;
+pub mod lzf;
 pub mod numbers;
 pub mod sds;
 pub mod siphash;
