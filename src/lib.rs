@@ -5,6 +5,7 @@
 pub mod db;
 pub mod ds;
 pub mod io;
+pub mod redis_cli;
 pub mod server;
 pub mod types;
 pub mod zmalloc;
