@@ -192,6 +192,31 @@ fn inline(argv: &mut Argv, pos: &mut usize, end: usize) -> Parsed {
     Parsed::Command
 }
 
+/// A request as its arguments.
+pub type Request = Vec<Vec<u8>>;
+
+/// Parses `bytes` as if they arrived in pieces that end at `cuts`, and returns the requests, and the error if there is
+/// one: what tests and fuzzing drive.
+pub fn parse_pieces(bytes: &[u8], cuts: &[usize], limits: Limits) -> (Vec<Request>, Option<String>) {
+    let mut argv = Argv::default();
+    argv.swap_buffer(&mut bytes.to_vec());
+    let (mut pos, mut progress, mut base, mut found) = (0, Progress::START, 0, Vec::new());
+    for end in cuts.iter().copied().filter(|c| *c <= bytes.len()).chain([bytes.len()]) {
+        while pos <= end {
+            match parse(&mut argv, &mut pos, end, &mut progress, limits) {
+                Parsed::Command => {
+                    argv.select(base, argv.total() - base, 0, 0);
+                    found.push(argv.iter().map(<[u8]>::to_vec).collect());
+                    base = argv.total();
+                }
+                Parsed::Incomplete | Parsed::Big(_) => break,
+                Parsed::Error(text) => return (found, Some(text)),
+            }
+        }
+    }
+    (found, None)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,35 +224,14 @@ mod tests {
 
     const LIMITS: Limits = Limits { max_bulk: 512 * 1024 * 1024, unauthenticated: false };
 
-    /// Feeds `bytes` in pieces that end at `cuts` and returns the commands, and the error if there is one.
-    fn commands(bytes: &[u8], cuts: &[usize], limits: Limits) -> (Vec<Vec<Vec<u8>>>, Option<String>) {
-        let mut argv = Argv::default();
-        argv.swap_buffer(&mut bytes.to_vec());
-        let (mut pos, mut p, mut base, mut found) = (0, Progress::START, 0, Vec::new());
-        for end in cuts.iter().copied().filter(|c| *c <= bytes.len()).chain([bytes.len()]) {
-            loop {
-                match parse(&mut argv, &mut pos, end, &mut p, limits) {
-                    Parsed::Command => {
-                        argv.select(base, argv.total() - base, 0, 0);
-                        found.push(argv.iter().map(<[u8]>::to_vec).collect());
-                        base = argv.total();
-                    }
-                    Parsed::Incomplete | Parsed::Big(_) => break,
-                    Parsed::Error(text) => return (found, Some(text)),
-                }
-            }
-        }
-        (found, None)
-    }
-
-    fn one(bytes: &str) -> (Vec<Vec<Vec<u8>>>, Option<String>) {
-        commands(bytes.as_bytes(), &[], LIMITS)
+    fn one(bytes: &str) -> (Vec<Request>, Option<String>) {
+        parse_pieces(bytes.as_bytes(), &[], LIMITS)
     }
 
     #[test]
     fn reads_both_forms() {
         let (found, error) = one("*2\r\n$3\r\nGET\r\n$1\r\nk\r\nset k \"a b\"\r\n\r\n*0\r\n*-1\r\nPING\n");
-        let expected: Vec<Vec<Vec<u8>>> = vec![
+        let expected: Vec<Request> = vec![
             vec![b"GET".to_vec(), b"k".to_vec()],
             vec![b"set".to_vec(), b"k".to_vec(), b"a b".to_vec()],
             vec![],
@@ -260,7 +264,7 @@ mod tests {
     #[test]
     fn holds_strangers_to_little() {
         let limits = Limits { unauthenticated: true, ..LIMITS };
-        let text = |bytes: &str| commands(bytes.as_bytes(), &[], limits).1.unwrap();
+        let text = |bytes: &str| parse_pieces(bytes.as_bytes(), &[], limits).1.unwrap();
         assert_eq!(text("*100\r\n"), "Protocol error: unauthenticated multibulk length");
         assert_eq!(text("*1\r\n$20000\r\n"), "Protocol error: unauthenticated bulk length");
     }
@@ -291,12 +295,12 @@ mod tests {
                     bytes.extend_from_slice(b"\r\n");
                 }
             }
-            prop_assert_eq!(commands(&bytes, &cuts, LIMITS), (requests, None));
+            prop_assert_eq!(parse_pieces(&bytes, &cuts, LIMITS), (requests, None));
         }
 
         #[test]
         fn garbage_is_survived(bytes in prop::collection::vec(any::<u8>(), 0..300), cut in 0usize..300) {
-            commands(&bytes, &[cut], LIMITS);
+            parse_pieces(&bytes, &[cut], LIMITS);
         }
     }
 }
