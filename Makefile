@@ -46,7 +46,7 @@ asan:
 fuzz:
 	@test -d fuzz || { echo 'There are no fuzz targets (no folder fuzz/).' >&2; exit 1; }
 	command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
-	set -e; for target in $$($(CARGO) fuzz list); do \
+	set -e; targets=$$($(CARGO) fuzz list); for target in $$targets; do \
 	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
