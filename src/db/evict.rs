@@ -59,12 +59,6 @@ impl Touch {
         }
     }
 
-    /// How the command at hand is noted: as configured, or not at all if its client has asked for that.
-    #[inline]
-    pub fn of_command(no_touch: bool, config: &Config, clock: &Clock) -> Touch {
-        if no_touch { Touch::Not } else { Touch::new(config, clock) }
-    }
-
     /// Notes an access of `entry`.
     #[inline]
     pub fn apply(self, entry: EntryRef<'_>) {

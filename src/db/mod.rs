@@ -126,7 +126,21 @@ impl Server {
         db: usize,
         key: Key<'_>,
     ) -> Result<Option<T::Ref<'_>>, CmdError> {
-        self.lookup(db, key, LookupFlags::NONE).map(value_of::<T>).transpose()
+        self.lookup_read_flags::<T>(db, key, LookupFlags::NONE)
+    }
+
+    /// The value of `key`, for a command that reads it in a way of its own.
+    ///
+    /// # Errors
+    /// [`CmdError::WrongType`].
+    #[inline]
+    pub fn lookup_read_flags<T: ValueType>(
+        &mut self,
+        db: usize,
+        key: Key<'_>,
+        flags: LookupFlags,
+    ) -> Result<Option<T::Ref<'_>>, CmdError> {
+        self.lookup(db, key, flags).map(value_of::<T>).transpose()
     }
 
     /// The entry of `key` for a command that reads it.
@@ -213,7 +227,13 @@ impl Server {
     /// How the command at hand is noted in access clocks.
     #[inline]
     pub fn touch(&self) -> Touch {
-        Touch::of_command(self.no_touch, &self.config, &self.clock)
+        if self.no_touch { Touch::Not } else { Touch::new(&self.config, &self.clock) }
+    }
+
+    /// The access clock of a new entry.
+    #[inline]
+    pub fn initial_clock(&self) -> u32 {
+        Touch::new(&self.config, &self.clock).initial()
     }
 
     /// Whether `key` is there and has not expired, for commands that write. Nothing is counted or touched.
@@ -239,23 +259,22 @@ impl Server {
 
     #[inline]
     fn store(&mut self, db: usize, key: Key<'_>, value: NewStr<'_>, expiry: Expiry) -> Stored {
-        let place = self.dbs[db].keys.place(key);
-        match place {
-            Place::Taken(mut entry) if entry.view().expired(self.clock.unix_ms) => {
+        let (now_ms, touch, initial_clock) = (self.clock.unix_ms, self.touch(), self.initial_clock());
+        match self.dbs[db].keys.place(key) {
+            Place::Taken(mut entry) if entry.view().expired(now_ms) => {
                 let expiry = if expiry == Expiry::Keep { Expiry::Clear } else { expiry };
                 entry.set_string(value, expiry);
-                entry.view().set_clock(Touch::new(&self.config, &self.clock).initial());
+                entry.view().set_clock(initial_clock);
                 Stored::Revived
             }
             Place::Taken(mut entry) => {
                 entry.set_string(value, expiry);
-                Touch::of_command(self.no_touch, &self.config, &self.clock).apply(entry.view());
+                touch.apply(entry.view());
                 Stored::Changed
             }
             Place::Free(place) => {
                 let at_ms = if let Expiry::At(at_ms) = expiry { Some(at_ms) } else { None };
-                let clock = Touch::new(&self.config, &self.clock).initial();
-                place.insert(Entry::new(key.bytes, value, at_ms, clock));
+                place.insert(Entry::new(key.bytes, value, at_ms, initial_clock));
                 Stored::Created
             }
         }

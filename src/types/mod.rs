@@ -3,6 +3,9 @@
 use crate::db::ValueType;
 use crate::db::object::{EntryRef, StrRef, Type};
 
+pub mod lcs;
+pub mod t_string;
+
 /// Strings, for lookups.
 #[derive(Debug)]
 pub struct StringValue;
