@@ -24,7 +24,9 @@ fn sigterm_ends_it_in_order() {
     assert_eq!(server.wait(), Some(0));
     assert!(!pidfile.exists());
     let log = server.log();
-    for text in ["Received SIGTERM scheduling shutdown...", "User requested shutdown...", "ready to exit, bye bye"] {
+    for text in
+        ["Received SIGTERM scheduling shutdown...", "User requested shutdown...", "ready to exit, bye bye"]
+    {
         assert!(log.contains(text), "{text} is missing in {log}");
     }
 }
@@ -48,14 +50,28 @@ fn a_crash_leaves_a_report() {
     client.command(&["DEBUG", "SEGFAULT"]);
     assert_eq!(server.wait(), None, "ended by the signal");
     let log = server.log();
-    for text in ["=== REDIS BUG REPORT START", "crashed by signal: 11", "INFO OUTPUT", "CLIENT LIST OUTPUT", "BUG REPORT END"] {
+    for text in [
+        "=== REDIS BUG REPORT START",
+        "crashed by signal: 11",
+        "INFO OUTPUT",
+        "CLIENT LIST OUTPUT",
+        "BUG REPORT END",
+    ] {
         assert!(log.contains(text), "{text} is missing in {log}");
     }
 }
 
 #[test]
 fn listens_on_a_unix_socket_and_on_several_addresses() {
-    let server = TestServer::start(&["--unixsocket", "redis.sock", "--unixsocketperm", "700", "--bind", "127.0.0.1", "-::1"]);
+    let server = TestServer::start(&[
+        "--unixsocket",
+        "redis.sock",
+        "--unixsocketperm",
+        "700",
+        "--bind",
+        "127.0.0.1",
+        "-::1",
+    ]);
     let path = server.dir.path().join("redis.sock");
     wait_for("the socket", || path.exists());
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
@@ -149,7 +165,9 @@ fn a_bad_configuration_stops_the_start() {
     let output = Command::new(env!("CARGO_BIN_EXE_redis-server")).args(["--prot", "7000"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    for part in ["*** FATAL CONFIG FILE ERROR (Redis 8.0.2) ***", "at line 1", ">>> 'prot \"7000\"'", "Bad directive"] {
+    for part in
+        ["*** FATAL CONFIG FILE ERROR (Redis 8.0.2) ***", "at line 1", ">>> 'prot \"7000\"'", "Bad directive"]
+    {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
 }

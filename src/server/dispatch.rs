@@ -9,7 +9,7 @@ use crate::io::monotonic;
 use crate::server::client::{Client, ClientFlags};
 use crate::server::commands::{CommandFlags, CommandSpec};
 use crate::server::error::CmdError;
-use crate::server::{Server, latency, monitor, networking, slowlog};
+use crate::server::{Server, crash, latency, monitor, networking, slowlog};
 
 /// Bytes of an unknown command's name and arguments that its error shows.
 const UNKNOWN_SHOWN: usize = 128;
@@ -186,7 +186,9 @@ pub fn call(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) {
     srv.no_touch = c.flags.contains(ClientFlags::NO_TOUCH) && spec.name != "touch";
     srv.stats.commands_processed += 1;
     let proc = spec.proc.expect("a command that was resolved has a procedure");
+    let running = crash::enter(c);
     let result = proc(srv, c);
+    drop(running);
     let end_ns = monotonic::now_ns();
     srv.clock.mono_ns = end_ns;
     let ns = end_ns.saturating_sub(start_ns);

@@ -9,7 +9,6 @@ use crate::server::Server;
 use crate::server::config::Supervised;
 use crate::server::oom_score::OomScore;
 use crate::server::setproctitle::TitleArea;
-use crate::zmalloc;
 
 /// Descriptors that are not clients: upstream's `CONFIG_MIN_RESERVED_FDS`.
 const RESERVED_FDS: u64 = 32;
@@ -35,7 +34,7 @@ pub struct Process {
     pub exit_code: i32,
     /// Whether a pid file was written that is to be removed.
     pub wrote_pidfile: bool,
-    /// Bytes in use when the server was put together.
+    /// Bytes in use before the first client came.
     pub startup_memory: usize,
     /// Where the title in the list of processes stands, if it can be changed.
     pub title: Option<TitleArea>,
@@ -59,7 +58,7 @@ impl Process {
             exit_requested: false,
             exit_code: 0,
             wrote_pidfile: false,
-            startup_memory: zmalloc::used_memory(),
+            startup_memory: 0,
             title: None,
             oom_score: OomScore::default(),
             supervised: Supervised::No,

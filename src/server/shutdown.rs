@@ -8,7 +8,7 @@
 //! leaves nonetheless.
 
 use crate::server::config::{ShutdownFlags, Supervised};
-use crate::server::{Client, CmdError, CmdResult, Server, networking, process};
+use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process};
 
 /// Has the server end after this turn of the loop; `false` if it must not.
 pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
@@ -38,6 +38,7 @@ pub fn finish(srv: &mut Server) {
         }
     }
     log::warn!("Redis is now ready to exit, bye bye...");
+    crash::uninstall();
 }
 
 /// What SHUTDOWN was asked to do.

@@ -13,6 +13,7 @@ use crate::server::setproctitle::TitleArea;
 use crate::server::version::{ARCH_BITS, OCHRE_VERSION, REDIS_VERSION};
 use crate::server::{CommandTable, crash, cron, debug, latency, slowlog, stats, time};
 use crate::server::{Server, events, logging, networking, shutdown, signals};
+use crate::zmalloc;
 
 /// Runs redis-server with these arguments (the program's name excluded) and returns its exit code.
 pub fn main(args: Vec<OsString>) -> i32 {
@@ -190,6 +191,7 @@ fn start(srv: &mut Server, background: bool) -> i32 {
         process::notify_systemd("STATUS=Ready to accept connections\nREADY=1\n");
     }
     srv.clock.update();
+    srv.process.startup_memory = zmalloc::used_memory();
     events::run(srv);
     shutdown::finish(srv);
     srv.process.exit_code

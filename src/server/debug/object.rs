@@ -5,27 +5,39 @@ use std::fmt::Write;
 use crate::db::LookupFlags;
 use crate::db::evict;
 use crate::ds::hashtable::Stats;
+use crate::ds::lzf;
 use crate::ds::numbers;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
-/// Bytes that a string takes in an RDB file, if it is not compressed: an integer of 8, 16 or 32 bits behind a byte
-/// that says so, or a length of 1, 2, 5 or 9 bytes and the string.
+/// Shorter strings are not worth compressing.
+const COMPRESS_MIN: usize = 21;
+
+/// Bytes of a length in an RDB file.
+fn length_len(length: usize) -> usize {
+    match length {
+        0..0x40 => 1,
+        0x40..0x4000 => 2,
+        0x4000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}
+
+/// Bytes that a string takes in an RDB file: an integer of 8, 16 or 32 bits behind a byte that says so; or, if that
+/// saves something, a byte that says so, two lengths and the compressed string; or a length and the string.
 fn serialized_len(string: &[u8]) -> usize {
     // Only integers of up to 11 characters are tried.
     match numbers::parse_i64(string).filter(|_| string.len() <= 11) {
-        Some(n) if i8::try_from(n).is_ok() => 2,
-        Some(n) if i16::try_from(n).is_ok() => 3,
-        Some(n) if i32::try_from(n).is_ok() => 5,
-        _ => {
-            let length = match string.len() {
-                0..0x40 => 1,
-                0x40..0x4000 => 2,
-                0x4000..=0xffff_ffff => 5,
-                _ => 9,
-            };
-            length + string.len()
-        }
+        Some(n) if i8::try_from(n).is_ok() => return 2,
+        Some(n) if i16::try_from(n).is_ok() => return 3,
+        Some(n) if i32::try_from(n).is_ok() => return 5,
+        _ => {}
     }
+    if string.len() >= COMPRESS_MIN
+        && let Some(compressed) = lzf::compress(string, string.len() - 4)
+    {
+        return 1 + length_len(compressed.len()) + length_len(string.len()) + compressed.len();
+    }
+    length_len(string.len()) + string.len()
 }
 
 /// `DEBUG OBJECT key`
@@ -94,7 +106,7 @@ mod tests {
 
     #[test]
     fn lengths_in_files() {
-        let cases: [(&[u8], usize); 9] = [
+        let cases: [(&[u8], usize); 11] = [
             (b"bar", 4),
             (b"12", 2),
             (b"-129", 3),
@@ -102,8 +114,10 @@ mod tests {
             (b"100000", 5),
             (b"12345678901", 12),
             (b"012", 4),
-            (&[b'x'; 63], 64),
-            (&[b'x'; 64], 66),
+            (&[b'a'; 20], 21),
+            (&[b'a'; 21], 9),
+            (&b"abcdefghij".repeat(5), 21),
+            (&[b'a'; 1000], 22),
         ];
         for (string, expected) in cases {
             assert_eq!(serialized_len(string), expected, "{string:?}");
