@@ -104,7 +104,9 @@ fn scan_returns_each_key_and_filters() {
             let line = format!("SCAN {cursor}{options}");
             let mut words = line.split(' ');
             let mut command = cmd(words.next().unwrap());
-            words.for_each(|w| drop(command.arg(w)));
+            for word in words {
+                command.arg(word);
+            }
             let (next, keys): (String, Vec<String>) = command.query(&mut c).unwrap();
             found.extend(keys);
             if next == "0" {

@@ -46,39 +46,47 @@ impl Kind {
     }
 }
 
-type Subscribers = HashMap<Bytes, HashSet<ClientId>>;
-
-/// Who listens to what.
+/// Something for each kind of subscription.
 #[derive(Debug, Default)]
-pub struct Pubsub {
-    channels: Subscribers,
-    patterns: Subscribers,
-    shard_channels: Subscribers,
-    clients: usize,
+struct ByKind<T> {
+    channels: T,
+    patterns: T,
+    shard_channels: T,
 }
 
-impl Pubsub {
-    fn of(&mut self, kind: Kind) -> &mut Subscribers {
+impl<T> ByKind<T> {
+    fn of(&mut self, kind: Kind) -> &mut T {
         match kind {
             Kind::Channel => &mut self.channels,
             Kind::Pattern => &mut self.patterns,
             Kind::Shard => &mut self.shard_channels,
         }
     }
+}
 
+type Subscribers = HashMap<Bytes, HashSet<ClientId>>;
+
+/// Who listens to what.
+#[derive(Debug, Default)]
+pub struct Pubsub {
+    names: ByKind<Subscribers>,
+    clients: usize,
+}
+
+impl Pubsub {
     /// Number of channels with subscribers.
     pub fn channel_count(&self) -> usize {
-        self.channels.len()
+        self.names.channels.len()
     }
 
     /// Number of patterns with subscribers.
     pub fn pattern_count(&self) -> usize {
-        self.patterns.len()
+        self.names.patterns.len()
     }
 
     /// Number of shard channels with subscribers.
     pub fn shard_channel_count(&self) -> usize {
-        self.shard_channels.len()
+        self.names.shard_channels.len()
     }
 
     /// Number of clients with a subscription of any kind.
@@ -90,51 +98,28 @@ impl Pubsub {
 /// What one client has subscribed to.
 #[derive(Debug, Default)]
 pub struct ClientPubsub {
-    channels: HashSet<Bytes>,
-    patterns: HashSet<Bytes>,
-    shard_channels: HashSet<Bytes>,
+    names: ByKind<HashSet<Bytes>>,
 }
 
 impl ClientPubsub {
-    fn of(&mut self, kind: Kind) -> &mut HashSet<Bytes> {
-        match kind {
-            Kind::Channel => &mut self.channels,
-            Kind::Pattern => &mut self.patterns,
-            Kind::Shard => &mut self.shard_channels,
-        }
-    }
-
-    /// Number of channels.
-    pub fn channel_count(&self) -> usize {
-        self.channels.len()
-    }
-
-    /// Number of patterns.
-    pub fn pattern_count(&self) -> usize {
-        self.patterns.len()
-    }
-
-    /// Number of shard channels.
-    pub fn shard_channel_count(&self) -> usize {
-        self.shard_channels.len()
-    }
-
     /// The number that confirmations of `kind` show: channels and patterns count together, shard channels alone.
     fn shown(&self, kind: Kind) -> usize {
         match kind {
-            Kind::Shard => self.shard_channels.len(),
-            Kind::Channel | Kind::Pattern => self.channels.len() + self.patterns.len(),
+            Kind::Shard => self.names.shard_channels.len(),
+            Kind::Channel | Kind::Pattern => self.names.channels.len() + self.names.patterns.len(),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
+        self.shown(Kind::Channel) + self.shown(Kind::Shard) == 0
     }
 }
 
 /// Number of subscriptions of a client of this kind: what CLIENT LIST shows.
 pub fn counts(c: &Client) -> (usize, usize, usize) {
-    c.pubsub.as_ref().map_or((0, 0, 0), |p| (p.channel_count(), p.pattern_count(), p.shard_channel_count()))
+    c.pubsub
+        .as_ref()
+        .map_or((0, 0, 0), |p| (p.names.channels.len(), p.names.patterns.len(), p.names.shard_channels.len()))
 }
 
 /// Tells the client of a subscription's begin or end. In RESP3 that is a push, which CLIENT REPLY OFF leaves alone.
@@ -159,8 +144,8 @@ fn subscribe_all(srv: &mut Server, c: &mut Client, kind: Kind) -> CmdResult {
     for i in 1..c.argv.len() {
         let name = c.argv.bytes(i);
         let own = c.pubsub.get_or_insert_default();
-        if own.of(kind).insert(name.clone()) {
-            srv.pubsub.of(kind).entry(name.clone()).or_default().insert(c.handle);
+        if own.names.of(kind).insert(name.clone()) {
+            srv.pubsub.names.of(kind).entry(name.clone()).or_default().insert(c.handle);
         }
         let count = own.shown(kind);
         confirm(srv, c, kind.subscribed(), Some(&name), count);
@@ -175,10 +160,10 @@ fn subscribe_all(srv: &mut Server, c: &mut Client, kind: Kind) -> CmdResult {
 /// Ends one subscription in both places; `false` when there was none.
 fn drop_one(srv: &mut Server, c: &mut Client, kind: Kind, name: &[u8]) -> bool {
     let Some(own) = c.pubsub.as_mut() else { return false };
-    if !own.of(kind).remove(name) {
+    if !own.names.of(kind).remove(name) {
         return false;
     }
-    let all = srv.pubsub.of(kind);
+    let all = srv.pubsub.names.of(kind);
     if let Some(clients) = all.get_mut(name) {
         clients.remove(&c.handle);
         if clients.is_empty() {
@@ -200,7 +185,7 @@ fn settle(srv: &mut Server, c: &mut Client) {
 }
 
 fn names_of(c: &mut Client, kind: Kind) -> Vec<Bytes> {
-    c.pubsub.as_mut().map(|p| p.of(kind).iter().cloned().collect()).unwrap_or_default()
+    c.pubsub.as_mut().map(|p| p.names.of(kind).iter().cloned().collect()).unwrap_or_default()
 }
 
 fn unsubscribe_all(srv: &mut Server, c: &mut Client, kind: Kind) -> CmdResult {
@@ -272,13 +257,14 @@ fn clients_of(subscribers: &Subscribers, name: &[u8]) -> Vec<ClientId> {
 
 /// Sends `message` to the subscribers of `channel` and of patterns that match it; returns how many received it.
 pub fn publish_message(srv: &mut Server, channel: &[u8], message: &[u8]) -> usize {
-    let direct = clients_of(&srv.pubsub.channels, channel);
+    let direct = clients_of(&srv.pubsub.names.channels, channel);
     let mut receivers = Message::new(&[b"message", channel, message]).send(srv, direct);
-    if srv.pubsub.patterns.is_empty() {
+    if srv.pubsub.names.patterns.is_empty() {
         return receivers;
     }
     let matching: Vec<(Bytes, Vec<ClientId>)> = srv
         .pubsub
+        .names
         .patterns
         .iter()
         .filter(|(pattern, _)| glob::matches(pattern, channel, false))
@@ -330,7 +316,7 @@ pub fn publish(srv: &mut Server, c: &mut Client) -> CmdResult {
 /// `SPUBLISH shardchannel message`
 pub fn spublish(srv: &mut Server, c: &mut Client) -> CmdResult {
     let (channel, message) = (c.argv.get(1), c.argv.get(2));
-    let clients = clients_of(&srv.pubsub.shard_channels, channel);
+    let clients = clients_of(&srv.pubsub.names.shard_channels, channel);
     let receivers = Message::new(&[b"smessage", channel, message]).send(srv, clients);
     c.out.count(receivers);
     Ok(())
@@ -356,31 +342,31 @@ fn list_counts(subscribers: &Subscribers, c: &mut Client) {
 
 /// `PUBSUB CHANNELS [pattern]`
 pub fn pubsub_channels(srv: &mut Server, c: &mut Client) -> CmdResult {
-    list_names(&srv.pubsub.channels, c);
+    list_names(&srv.pubsub.names.channels, c);
     Ok(())
 }
 
 /// `PUBSUB SHARDCHANNELS [pattern]`
 pub fn pubsub_shardchannels(srv: &mut Server, c: &mut Client) -> CmdResult {
-    list_names(&srv.pubsub.shard_channels, c);
+    list_names(&srv.pubsub.names.shard_channels, c);
     Ok(())
 }
 
 /// `PUBSUB NUMSUB [channel ...]`
 pub fn pubsub_numsub(srv: &mut Server, c: &mut Client) -> CmdResult {
-    list_counts(&srv.pubsub.channels, c);
+    list_counts(&srv.pubsub.names.channels, c);
     Ok(())
 }
 
 /// `PUBSUB SHARDNUMSUB [shardchannel ...]`
 pub fn pubsub_shardnumsub(srv: &mut Server, c: &mut Client) -> CmdResult {
-    list_counts(&srv.pubsub.shard_channels, c);
+    list_counts(&srv.pubsub.names.shard_channels, c);
     Ok(())
 }
 
 /// `PUBSUB NUMPAT`
 pub fn pubsub_numpat(srv: &mut Server, c: &mut Client) -> CmdResult {
-    c.out.count(srv.pubsub.patterns.len());
+    c.out.count(srv.pubsub.names.patterns.len());
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
 
 /// Inputs shorter than this are summed up by table.
-const SHORT: usize = 64;
+const SHORT: usize = 24;
 
 /// The checksum of each single byte.
 static TABLE: [u64; 256] = {

@@ -55,16 +55,12 @@ fn resolve(
 ) -> Result<&'static CommandSpec, CmdError> {
     match spec {
         Some(spec) if spec.subcommands.is_empty() || c.argv.len() == 1 => Ok(spec),
-        Some(container) => srv.commands.lookup_subcommand(container, c.argv.get(1)).map_or_else(
-            || match container.proc {
-                Some(_) => Ok(container),
-                None => Err(CmdError::UnknownSubcommand(Box::new((
-                    c.argv.get(1).to_vec(),
-                    String::from_utf8_lossy(c.argv.get(0)).to_uppercase(),
-                )))),
-            },
-            Ok,
-        ),
+        Some(container) => srv.commands.lookup_subcommand(container, c.argv.get(1)).ok_or_else(|| {
+            CmdError::UnknownSubcommand(Box::new((
+                c.argv.get(1).to_vec(),
+                String::from_utf8_lossy(c.argv.get(0)).to_uppercase(),
+            )))
+        }),
         None => Err(unknown_command(c)),
     }
 }
@@ -132,10 +128,7 @@ fn protected_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<CmdEr
         Some("debug") => (srv.config.enable_debug_command, "enable-debug-command"),
         _ => return None,
     };
-    let local = c.flags.contains(ClientFlags::UNIX_SOCKET)
-        || c.info.addr.starts_with("127.")
-        || c.info.addr.starts_with("[::1]");
-    (!allowed.allows(local)).then(|| {
+    (!allowed.allows(c.is_local())).then(|| {
         cmd_err!(
             "ERR {} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
              connection, otherwise you need to set this option in the configuration file, and then restart the server.",

@@ -503,11 +503,10 @@ pub fn strlen(srv: &mut Server, c: &mut Client) -> CmdResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ds::siphash;
 
     fn parse(dialect: Dialect, words: &str) -> Result<Options, CmdError> {
         let words: Vec<&str> = words.split_whitespace().collect();
-        Options::parse(&Argv::from_args(siphash::process_seed(), &words), 0, dialect)
+        Options::parse(&Argv::from_args(&words), 0, dialect)
     }
 
     fn time(unit: Unit, relative: bool, arg: usize) -> Option<ExpiryOption> {
@@ -556,7 +555,7 @@ mod tests {
     #[test]
     fn expiries_are_checked_before_they_are_believed() {
         let at = |word: &str, unit, relative| {
-            let argv = Argv::from_args(siphash::process_seed(), &[word]);
+            let argv = Argv::from_args(&[word]);
             TimeArg { unit, relative, arg: 0 }.at_ms(&argv, 1_000_000, "set")
         };
         assert_eq!(at("10", Unit::Seconds, true), Ok(1_010_000));
