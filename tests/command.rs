@@ -11,10 +11,11 @@ fn expect(client: &mut RawClient, line: &str, reply: &str) {
     let words: Vec<&str> = line.split(' ').collect();
     client.command(&words);
     client.command(&["PING"]);
-    let expected = format!("{} +PONG ", reply).replace(' ', "\r\n").replace('_', " ");
+    let expected = format!("{} +PONG ", reply).replace(' ', "\r\n");
     let mut bytes = vec![0; expected.len()];
     client.reader.read_exact(&mut bytes).unwrap();
-    assert_eq!(String::from_utf8_lossy(&bytes), expected, "{line}");
+    // An underscore stands for a space, or for itself.
+    assert_eq!(String::from_utf8_lossy(&bytes).replace(' ', "_"), expected, "{line}");
 }
 
 /// As [`expect`], in both protocols: a `%2` of the RESP3 reply is a `*4` in RESP2, a `~2` is a `*2`.
@@ -22,8 +23,7 @@ fn expect_both(server: &TestServer, line: &str, reply: &str) {
     let mut resp3 = server.raw();
     expect(&mut resp3, "CLIENT REPLY ON", "+OK");
     resp3.command(&["HELLO", "3"]);
-    while resp3.line() != "$7" {}
-    assert_eq!(resp3.line(), "modules");
+    while resp3.line() != "modules" {}
     assert_eq!(resp3.line(), "*0");
     expect(&mut resp3, line, reply);
 

@@ -102,6 +102,26 @@ fn a_million_arguments_announced_cost_nothing() {
 }
 
 #[test]
+fn pieces_of_any_size_are_put_together() {
+    let server = TestServer::start(&[]);
+    let value = "v".repeat(20_000);
+    for piece in [4096, 16_383, 16_384, 16_385, 65_536, 65_537] {
+        let mut client = server.raw();
+        client.stream.set_nodelay(true).unwrap();
+        let mut request = "*401\r\n$6\r\nEXISTS\r\n".to_string();
+        for _ in 0..400 {
+            request.push_str(&format!("$20000\r\n{value}\r\n"));
+        }
+        for part in request.as_bytes()[..400_000].chunks(piece) {
+            client.send(part);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        client.send(&request.as_bytes()[400_000..]);
+        assert_eq!(client.reply(), ":0", "{piece}");
+    }
+}
+
+#[test]
 fn a_million_arguments_sent_are_one_command() {
     let server = TestServer::start(&[]);
     let mut client = server.raw();

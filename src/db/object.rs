@@ -414,7 +414,11 @@ impl Shape {
     }
 }
 
-/// The size class of the allocator that `bytes` fall into: multiples of 8 up to 64, then four steps a doubling.
+/// Bytes of the allocator's page.
+const PAGE: usize = 4096;
+
+/// The size class of the allocator that `bytes` fall into: multiples of 8 up to 64, then four steps a doubling, and
+/// pages where those would be larger.
 ///
 /// This is `zmalloc::good_size` without the call. What is right here does not depend on it, only what is unused.
 #[inline]
@@ -422,7 +426,8 @@ const fn size_class(bytes: usize) -> usize {
     if bytes <= 64 {
         return bytes.next_multiple_of(WORD);
     }
-    let step = 1 << ((bytes - 1).ilog2() - 2);
+    let step = 1 << (bytes - 1).ilog2() >> 2;
+    let step = if step > PAGE { PAGE } else { step };
     bytes.next_multiple_of(step)
 }
 

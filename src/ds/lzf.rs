@@ -141,15 +141,16 @@ pub fn decompress(input: &[u8], length: usize) -> Option<Vec<u8>> {
     if length > input.len().saturating_mul(EXPANSION_MAX) {
         return None;
     }
-    let mut out = vec![0; length];
-    let mut filled = 0;
+    let mut out = Vec::with_capacity(length);
     let mut rest = input;
     while let [control, tail @ ..] = rest {
         let control = usize::from(*control);
         if control < LITERALS_MAX {
             let (run, tail) = tail.split_at_checked(control + 1)?;
-            out.get_mut(filled..filled + run.len())?.copy_from_slice(run);
-            filled += run.len();
+            if out.len() + run.len() > length {
+                return None;
+            }
+            out.extend_from_slice(run);
             rest = tail;
         } else {
             let (count, low, tail) = match (control >> 5, tail) {
@@ -158,26 +159,25 @@ pub fn decompress(input: &[u8], length: usize) -> Option<Vec<u8>> {
                 (count, [low, tail @ ..]) => (count + 2, low, tail),
                 _ => return None,
             };
-            let offset = (((control & 0x1f) << 8) | usize::from(*low)) + 1;
-            if offset > filled || filled + count > length {
+            let offset = ((control & 0x1f) << 8 | usize::from(*low)) + 1;
+            let from = out.len().checked_sub(offset)?;
+            if out.len() + count > length {
                 return None;
             }
-            copy_from_behind(&mut out[filled - offset..filled + count], offset);
-            filled += count;
+            copy_within(&mut out, from, count);
             rest = tail;
         }
     }
-    (filled == length).then_some(out)
+    (out.len() == length).then_some(out)
 }
 
-/// Fills `bytes` from index `offset` on with what is `offset` bytes before, which may be what was just written.
-fn copy_from_behind(bytes: &mut [u8], offset: usize) {
-    let mut filled = offset;
-    while filled < bytes.len() {
+/// Appends `count` bytes that begin at `from`, which the copied bytes may continue.
+fn copy_within(out: &mut Vec<u8>, from: usize, mut count: usize) {
+    while count > 0 {
         // What is there repeats with the period of the offset, so each round can copy twice as much.
-        let step = filled.min(bytes.len() - filled);
-        bytes.copy_within(..step, filled);
-        filled += step;
+        let step = count.min(out.len() - from);
+        out.extend_from_within(from..from + step);
+        count -= step;
     }
 }
 

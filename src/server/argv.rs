@@ -173,6 +173,11 @@ impl Argv {
         &self.buf
     }
 
+    /// Bytes that the buffer can hold.
+    pub(crate) fn buffer_capacity(&self) -> usize {
+        self.buf.capacity()
+    }
+
     /// Forgets all commands; the buffer and the capacity stay.
     pub(crate) fn clear(&mut self) {
         self.ranges.clear();

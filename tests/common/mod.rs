@@ -162,7 +162,7 @@ impl RawClient {
         let mut line = Vec::new();
         // A reset instead of an orderly end is an end as well.
         let _ = self.reader.read_until(b'\n', &mut line);
-        String::from_utf8_lossy(&line).trim_end().to_string()
+        String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_string()
     }
 
     /// A reply that is one line or one bulk string.

@@ -52,6 +52,8 @@ pub struct Input {
     pub(super) skip: u8,
     /// Room for the next big argument: whoever sends one often sends another of its size.
     pub(super) spare: Vec<u8>,
+    /// Bytes of the buffer that is being processed, and its room behind them.
+    pub(super) in_hand: (usize, usize),
     /// Most bytes that were in use since the last look of the cron.
     pub(super) peak: usize,
 }
@@ -59,7 +61,7 @@ pub struct Input {
 impl Input {
     /// Bytes received and not yet understood.
     pub fn len(&self) -> usize {
-        self.rest.len() + self.big.as_ref().map_or(0, |b| b.bytes.len())
+        self.rest.len() + self.in_hand.0 + self.big.as_ref().map_or(0, |b| b.bytes.len())
     }
 
     /// Whether nothing is half-received.
@@ -70,7 +72,8 @@ impl Input {
     /// Capacity held beyond [`Input::len`].
     pub fn free(&self) -> usize {
         let big = self.big.as_ref().map_or(0, |b| b.bytes.capacity());
-        self.rest.capacity() + big + self.spare.capacity() - self.len()
+        let arrived = self.len() - self.in_hand.0;
+        self.rest.capacity() + big + self.spare.capacity() + self.in_hand.1 - arrived
     }
 
     /// Bytes received of commands that are not complete, arguments with allocations of their own included.

@@ -204,14 +204,15 @@ fn read_and_process(srv: &mut Server, c: &mut Client, ws: &mut Workspace) {
             (read, end)
         }
     };
-    if received(srv, c, &read, if owned { READ_SIZE / 4 } else { READ_SIZE }) {
+    let has_news = received(srv, c, &read, if owned { READ_SIZE / 4 } else { READ_SIZE });
+    if has_news {
         c.input.peak = c.input.peak.max(end);
         process(srv, c, ws, &mut buf, end);
     }
-    if owned {
-        give_back(c, buf);
-    } else {
-        ws.buf = buf;
+    match (owned, has_news) {
+        (true, true) => give_back(c, buf),
+        (true, false) => c.input.rest = buf,
+        (false, _) => ws.buf = buf,
     }
     flush(srv, c);
 }
@@ -299,6 +300,7 @@ fn process(srv: &mut Server, c: &mut Client, ws: &mut Workspace, buf: &mut Vec<u
         srv.net.chunks.push(chunk);
     }
 
+    c.input.in_hand = (end, c.argv.buffer_capacity() - end);
     let mut progress = std::mem::take(&mut c.input.progress);
     let mut pos = std::mem::take(&mut c.input.pos);
     let skip = usize::from(c.input.skip).min(end - pos);
@@ -361,6 +363,7 @@ fn process(srv: &mut Server, c: &mut Client, ws: &mut Workspace, buf: &mut Vec<u
     c.argv.clear();
     std::mem::swap(&mut c.argv, &mut ws.argv);
     ws.argv.swap_buffer(buf);
+    c.input.in_hand = (0, 0);
 
     if let Some(text) = failure {
         return protocol_error(srv, c, &text, &buf[start..end]);
