@@ -55,16 +55,12 @@ fn resolve(
 ) -> Result<&'static CommandSpec, CmdError> {
     match spec {
         Some(spec) if spec.subcommands.is_empty() || c.argv.len() == 1 => Ok(spec),
-        Some(container) => srv.commands.lookup_subcommand(container, c.argv.get(1)).map_or_else(
-            || match container.proc {
-                Some(_) => Ok(container),
-                None => Err(CmdError::UnknownSubcommand(Box::new((
-                    c.argv.get(1).to_vec(),
-                    String::from_utf8_lossy(c.argv.get(0)).to_uppercase(),
-                )))),
-            },
-            Ok,
-        ),
+        Some(container) => srv.commands.lookup_subcommand(container, c.argv.get(1)).ok_or_else(|| {
+            CmdError::UnknownSubcommand(Box::new((
+                c.argv.get(1).to_vec(),
+                String::from_utf8_lossy(c.argv.get(0)).to_uppercase(),
+            )))
+        }),
         None => Err(unknown_command(c)),
     }
 }
