@@ -62,10 +62,9 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ds::siphash::HashSeed;
 
     fn argv(line: &str) -> Argv {
-        Argv::from_args(HashSeed::default(), &line.split(' ').collect::<Vec<_>>())
+        Argv::from_args(&line.split(' ').collect::<Vec<_>>())
     }
 
     #[test]

@@ -150,10 +150,9 @@ pub fn slowlog_get(srv: &mut Server, c: &mut Client) -> CmdResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ds::siphash::HashSeed;
 
     fn trim(args: &[Vec<u8>]) -> Vec<Bytes> {
-        trimmed(&Argv::from_args(HashSeed::default(), args), &Secrets::default())
+        trimmed(&Argv::from_args(args), &Secrets::default())
     }
 
     #[test]
