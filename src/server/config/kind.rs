@@ -522,7 +522,10 @@ impl Kind<NotifyFlags> for EventClasses {
     }
 
     fn write(&self, value: &NotifyFlags) -> Option<Vec<u8>> {
-        Some(quoted(&value.letters()))
+        // CONFIG GET has no room for the `n` that `A` hides, but a file must not lose it.
+        let hidden = value.contains(NotifyFlags::ALL.union(NotifyFlags::NEW));
+        let letters = [&value.letters()[..], if hidden { b"n" } else { b"" }].concat();
+        Some(quoted(&letters))
     }
 }
 

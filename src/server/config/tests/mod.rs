@@ -179,9 +179,10 @@ fn the_manual_is_complete_and_right() {
 }
 
 proptest! {
-    /// Whatever CONFIG SET accepts is shown in a form that means the same when it is set again.
+    /// Whatever CONFIG SET accepts is shown in a form that shows the same when it is set again, and written in one
+    /// that means the same.
     #[test]
-    fn accepted_values_are_read_as_they_are_shown(
+    fn accepted_values_are_read_as_they_are_shown_and_written(
         index in 0..DIRECTIVES.len(),
         value in prop_oneof![
             "[ -~]{0,12}", "-?[0-9]{1,20}", "[0-9]{1,9}[kKmMgG]?[bB]?", "[0-9.]{1,6}( [0-9.]{1,6}){0,3}",
@@ -195,11 +196,15 @@ proptest! {
             false => vec![value.as_bytes()],
         };
         if directive.slot.set(&mut config, &words).is_ok() {
-            let line = [directive.name.as_bytes(), b" ", &quoted(&directive.slot.show(&config))].concat();
-            let mut read = Config::parse_str(&line).unwrap();
+            let line = |value: &[u8]| [directive.name.as_bytes(), b" ", value, b"\n"].concat();
+            let shown = directive.slot.show(&config);
+            let read = Config::parse_str(&line(&quoted(&shown))).unwrap();
+            prop_assert_eq!(directive.slot.show(&read), shown);
+
+            let lines = directive.slot.lines(&config).iter().map(|l| line(&l.value)).collect::<Vec<_>>().concat();
+            let mut read = Config::parse_str(&lines).unwrap();
             read.origin.without_effect.clear();
-            prop_assert_eq!(&directive.slot.show(&read), &directive.slot.show(&config));
-            // Percentiles are shown with six decimals, and are the one value that is not shown in full.
+            // Percentiles are written with six decimals, and are the one value that is not written in full.
             config.latency_tracking_info_percentiles = read.latency_tracking_info_percentiles.clone();
             prop_assert_eq!(read, config);
         }
