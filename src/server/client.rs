@@ -197,6 +197,12 @@ impl Client {
         "default"
     }
 
+    /// Whether the client is connected from this host: by the loopback interface or the Unix socket.
+    pub fn is_local(&self) -> bool {
+        let by_loopback = ["127.", "[::1]"].iter().any(|host| self.info.addr.starts_with(host));
+        by_loopback || self.flags.contains(ClientFlags::UNIX_SOCKET)
+    }
+
     /// Marks the client to be closed once its replies are written.
     pub fn close_after_reply(&mut self) {
         self.flags.insert(ClientFlags::CLOSE_AFTER_REPLY);

@@ -132,10 +132,7 @@ fn protected_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<CmdEr
         Some("debug") => (srv.config.enable_debug_command, "enable-debug-command"),
         _ => return None,
     };
-    let local = c.flags.contains(ClientFlags::UNIX_SOCKET)
-        || c.info.addr.starts_with("127.")
-        || c.info.addr.starts_with("[::1]");
-    (!allowed.allows(local)).then(|| {
+    (!allowed.allows(c.is_local())).then(|| {
         cmd_err!(
             "ERR {} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
              connection, otherwise you need to set this option in the configuration file, and then restart the server.",

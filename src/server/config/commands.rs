@@ -3,7 +3,7 @@
 use super::set::{self, Change, Permissions, SetError};
 use super::{effects, file::os_error_text, rewrite};
 use crate::cmd_err;
-use crate::server::{Client, ClientFlags, CmdError, CmdResult, Server};
+use crate::server::{Client, CmdError, CmdResult, Server};
 
 /// `CONFIG GET pattern [pattern ...]`
 pub fn config_get(srv: &mut Server, c: &mut Client) -> CmdResult {
@@ -24,18 +24,12 @@ pub fn config_set(srv: &mut Server, c: &mut Client) -> CmdResult {
     }
     let pairs: Vec<(&[u8], &[u8])> =
         (2..c.argv.len()).step_by(2).map(|i| (c.argv.get(i), c.argv.get(i + 1))).collect();
-    let protected = srv.config.enable_protected_configs.allows(is_local(c));
+    let protected = srv.config.enable_protected_configs.allows(c.is_local());
     // There is no dataset on disk yet that could be loading.
     change(srv, &pairs, Permissions { protected, loading: false })
         .map_err(|error| CmdError::Bytes(error.reply().into()))?;
     c.out.ok();
     Ok(())
-}
-
-/// Whether a client is connected from this host.
-fn is_local(c: &Client) -> bool {
-    let by_loopback = ["127.", "[::1]"].iter().any(|host| c.info.addr.starts_with(host));
-    by_loopback || c.flags.contains(ClientFlags::UNIX_SOCKET)
 }
 
 /// Sets directives and carries the changes into the server; if either fails, everything is as before.
