@@ -1,7 +1,7 @@
 //! From `main` to the first turn of the loop: command line, configuration, daemon mode, the pieces of the server.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use crate::db::Db;
 use crate::io::ae::EventLoop;
@@ -12,19 +12,19 @@ use crate::server::process::{self, Process};
 use crate::server::setproctitle::TitleArea;
 use crate::server::version::{ARCH_BITS, OCHRE_VERSION, REDIS_VERSION};
 use crate::server::{CommandTable, crash, cron, debug, latency, slowlog, stats, time};
-use crate::server::{Server, events, logging, networking, shutdown, signals};
+use crate::server::{Server, events, logging, networking, setcpuaffinity, shutdown, signals};
 
 /// Runs redis-server with these arguments (the program's name excluded) and returns its exit code.
 pub fn main(args: Vec<OsString>) -> i32 {
     if let Some(code) = answer_and_exit(&args) {
         return code;
     }
+    logging::init();
+    logging::set_role(b'C');
     let config = match Config::load(args.iter().cloned()) {
         Ok(config) => config,
         Err(error) => return fail_to_load(&error),
     };
-    logging::init();
-    logging::set_role(b'C');
     logging::set_level(config.loglevel.filter());
     let supervised = process::detect_supervisor(config.supervised);
     let background = config.daemonize && supervised == Supervised::No;
@@ -82,7 +82,10 @@ Examples:
 ";
 
 fn fail_to_load(error: &LoadError) -> i32 {
-    let _ = write!(std::io::stderr(), "{error}");
+    match error {
+        LoadError::Config(error) => eprint!("{error}"),
+        LoadError::Open { .. } => log::warn!("{error}"),
+    }
     1
 }
 
@@ -115,7 +118,7 @@ fn log_start(config: &Config, supervised: Supervised, bare: bool) {
         log::info!("Configuration loaded");
     }
     for name in &config.origin.without_effect {
-        log::warn!("The directive '{name}' has no effect: one thread serves all clients");
+        log::warn!("The directive '{name}' is accepted and has no effect");
     }
     match supervised {
         Supervised::Upstart => log::info!("supervised by upstart, will stop to signal readiness"),
@@ -137,6 +140,8 @@ fn build(config: Config) -> Result<Server, String> {
     // SAFETY: no thread was started yet and this is the only call; arguments were copied by `Process::new`, and
     // nothing asks for them again.
     process.title = unsafe { TitleArea::capture() };
+    let bio_cpulist = config.bio_cpulist.clone();
+    let bind_thread = move || bio_cpulist.iter().for_each(|list| setcpuaffinity::bind_thread(list));
     let dbs = (0..config.databases as usize).map(Db::new).collect();
     Ok(Server {
         commands,
@@ -146,7 +151,7 @@ fn build(config: Config) -> Result<Server, String> {
         clients: Default::default(),
         net: Default::default(),
         el: EventLoop::new().map_err(|e| format!("Can't create the event loop: {e}"))?,
-        bio: Bio::start().map_err(|e| format!("Can't initialize Background Jobs: {e}"))?,
+        bio: Bio::start_with(bind_thread).map_err(|e| format!("Can't initialize Background Jobs: {e}"))?,
         pubsub: Default::default(),
         slowlog: slowlog::Slowlog::default(),
         latency: latency::LatencyMonitor::default(),
@@ -176,6 +181,10 @@ fn start(srv: &mut Server, background: bool) -> i32 {
     check_tcp_backlog(srv);
     if networking::listen_all(srv).is_err() {
         log::warn!("Failed listening on port {} (tcp), aborting.", srv.config.port);
+        return 1;
+    }
+    if srv.net.listeners.is_empty() {
+        log::warn!("Configured to not listen anywhere, exiting.");
         return 1;
     }
     log::info!("Server initialized");

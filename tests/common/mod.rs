@@ -27,10 +27,24 @@ pub fn free_port() -> u16 {
 impl TestServer {
     /// Starts the server with these arguments besides port and directory.
     pub fn start(args: &[&str]) -> TestServer {
+        TestServer::start_with(None, args)
+    }
+
+    /// Starts the server as [`TestServer::start`] does, with `redis.conf` in its directory, which holds `config`.
+    pub fn start_with_file(config: &str, args: &[&str]) -> TestServer {
+        TestServer::start_with(Some(config), args)
+    }
+
+    fn start_with(config: Option<&str>, args: &[&str]) -> TestServer {
         for _ in 0..5 {
             let port = free_port();
             let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("redis.conf");
+            if let Some(config) = config {
+                std::fs::write(&file, config).unwrap();
+            }
             let mut child = Command::new(env!("CARGO_BIN_EXE_redis-server"))
+                .args(config.map(|_| &file))
                 .args(["--port", &port.to_string(), "--dir", dir.path().to_str().unwrap()])
                 .args(["--logfile", dir.path().join("log").to_str().unwrap()])
                 .args(args)
