@@ -13,6 +13,7 @@ use crate::server::setproctitle::TitleArea;
 use crate::server::version::{ARCH_BITS, OCHRE_VERSION, REDIS_VERSION};
 use crate::server::{CommandTable, crash, cron, debug, latency, slowlog, stats, time};
 use crate::server::{Server, events, logging, networking, setcpuaffinity, shutdown, signals};
+use crate::zmalloc;
 
 /// Runs redis-server with these arguments (the program's name excluded) and returns its exit code.
 pub fn main(args: Vec<OsString>) -> i32 {
