@@ -322,6 +322,11 @@ fn commands_are_read_from_a_pipe() {
     assert_eq!(against(&server, "", script), ok(expected));
 }
 
+/// What a pretended terminal shows of a line: the prompt, and both again when the line is complete.
+fn typed(prompt: &str, line: &str) -> String {
+    format!("{prompt}\r{prompt}{line}\n")
+}
+
 #[test]
 fn a_lost_connection_is_made_anew_by_the_next_command() {
     let server = Server::start(|command| match command {
@@ -332,9 +337,16 @@ fn a_lost_connection_is_made_anew_by_the_next_command() {
     let mut command = cli_for(&server, "");
     command.env("FAKETTY_WITH_PROMPT", "1");
     let at = format!("127.0.0.1:{}", server.port);
-    let shown = format!(
-        "{at}> select 3\nOK\n{at}[3]> crash\nnot connected> ping\nPONG\n{at}[3]> shutdown\nnot connected> "
-    );
+    let shown = [
+        typed(&format!("{at}> "), "select 3"),
+        "OK\n".to_string(),
+        typed(&format!("{at}[3]> "), "crash"),
+        typed("not connected> ", "ping"),
+        "PONG\n".to_string(),
+        typed(&format!("{at}[3]> "), "shutdown"),
+        "not connected> ".to_string(),
+    ]
+    .concat();
     let lost = Run { err: "Error: Server closed the connection\n".to_string(), ..ok(&shown) };
     assert_eq!(run(command, "select 3\ncrash\nping\nshutdown\n"), lost);
     assert_eq!(server.seen(), ["select 3", "crash", "SELECT 3", "ping", "shutdown"]);
@@ -351,10 +363,20 @@ fn the_prompt_tells_the_database_and_the_transaction() {
     let mut command = cli_for(&server, "");
     command.env("FAKETTY_WITH_PROMPT", "1");
     let at = format!("127.0.0.1:{}", server.port);
-    let shown = format!(
-        "{at}> multi\nOK\n{at}(TX)> select 2\nQUEUED\n{at}[2](TX)> exec\n\n\
-         {at}> multi\nOK\n{at}(TX)> discard\nOK\n{at}> "
-    );
+    let shown = [
+        typed(&format!("{at}> "), "multi"),
+        "OK\n".to_string(),
+        typed(&format!("{at}(TX)> "), "select 2"),
+        "QUEUED\n".to_string(),
+        typed(&format!("{at}[2](TX)> "), "exec"),
+        "\n".to_string(),
+        typed(&format!("{at}> "), "multi"),
+        "OK\n".to_string(),
+        typed(&format!("{at}(TX)> "), "discard"),
+        "OK\n".to_string(),
+        format!("{at}> "),
+    ]
+    .concat();
     assert_eq!(run(command, "multi\nselect 2\nexec\nmulti\ndiscard\n"), ok(&shown));
 }
 
@@ -538,6 +560,7 @@ impl Terminal {
         Terminal { child, master, shown }
     }
 
+    /// Presses keys. Wait for the prompt first: what is typed before belongs to nobody.
     fn keys(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
@@ -594,13 +617,18 @@ fn a_terminal_gets_hints_completion_and_a_history() {
     terminal.expect("\x1b[0;90;49mkey\x1b[0m");
     terminal.keys("k\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     terminal.keys("auth secret\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     terminal.keys(":set nohints\r");
+    terminal.expect(":set nohints\x1b[?2004l");
+    terminal.expect("> ");
     terminal.keys("ge\t");
     terminal.expect("> GET");
     terminal.keys(" x\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     // Three lines back is the secret one: it can be recalled, although it is not in the file.
     terminal.keys("\x1b[A\x1b[A\x1b[A");
     terminal.expect("auth secret");
@@ -627,6 +655,7 @@ fn preferences_and_history_are_read_from_files() {
     terminal.expect("get ");
     terminal.keys("new\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     assert_eq!(server.seen(), ["COMMAND DOCS", "get new"]);
     terminal.keys("\x04");
     terminal.expect_end(0);

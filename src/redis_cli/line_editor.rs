@@ -62,15 +62,15 @@ impl LineReader {
                 Err(_) => Ok(None),
             },
             LineReader::Stream(stream) => {
-                // Upstream's tests pretend that a pipe is a terminal, and want to see on it what a terminal would show:
-                // the prompt and the echo.
+                // Upstream's tests pretend that a pipe is a terminal, and want to see on it what an editor would show:
+                // the prompt, and then the line drawn anew with what has been typed.
                 let echo = std::env::var_os("FAKETTY_WITH_PROMPT").is_some();
                 if echo {
                     print(prompt.as_bytes())?;
                 }
                 let line = stream.read_line(&mut io::stdin().lock());
                 if echo && let Some(line) = &line {
-                    print(&[line, b"\n".as_slice()].concat())?;
+                    print(&[b"\r", prompt.as_bytes(), line, b"\n"].concat())?;
                 }
                 Ok(line)
             }
