@@ -560,6 +560,7 @@ impl Terminal {
         Terminal { child, master, shown }
     }
 
+    /// Presses keys. Wait for the prompt first: what is typed before belongs to nobody.
     fn keys(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
@@ -616,13 +617,18 @@ fn a_terminal_gets_hints_completion_and_a_history() {
     terminal.expect("\x1b[0;90;49mkey\x1b[0m");
     terminal.keys("k\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     terminal.keys("auth secret\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     terminal.keys(":set nohints\r");
+    terminal.expect(":set nohints\x1b[?2004l");
+    terminal.expect("> ");
     terminal.keys("ge\t");
     terminal.expect("> GET");
     terminal.keys(" x\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     // Three lines back is the secret one: it can be recalled, although it is not in the file.
     terminal.keys("\x1b[A\x1b[A\x1b[A");
     terminal.expect("auth secret");
@@ -649,6 +655,7 @@ fn preferences_and_history_are_read_from_files() {
     terminal.expect("get ");
     terminal.keys("new\r");
     terminal.expect("PONG");
+    terminal.expect("> ");
     assert_eq!(server.seen(), ["COMMAND DOCS", "get new"]);
     terminal.keys("\x04");
     terminal.expect_end(0);
