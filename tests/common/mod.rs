@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// Time that anything on this machine may take before a test calls it hung.
@@ -19,9 +20,19 @@ pub struct TestServer {
     pub dir: tempfile::TempDir,
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody listens on, and that this test program has not given out before.
+///
+/// It lies below those the kernel hands out to clients, so that none of them takes it while a server restarts.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let offset =
+            (std::process::id() as u16).wrapping_mul(211).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 20_000 + offset % 10_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 impl TestServer {
