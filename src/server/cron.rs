@@ -108,7 +108,7 @@ fn report(srv: &mut Server) {
     }
     srv.cron.last_report_ms = srv.clock.unix_ms;
     for db in &srv.dbs {
-        if db.len() > 0 {
+        if !db.is_empty() {
             log::debug!("DB {}: {} keys ({} volatile)", db.id, db.len(), db.expires_len());
         }
     }

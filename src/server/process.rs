@@ -125,7 +125,7 @@ pub fn remove_pidfile(srv: &Server) {
 
 /// Raises the limit of open files so that `maxclients` fit, or lowers `maxclients` to what the system allows.
 pub fn adjust_open_files_limit(srv: &mut Server) {
-    let wanted = u64::from(srv.config.maxclients as u32) + RESERVED_FDS;
+    let wanted = u64::from(srv.config.maxclients) + RESERVED_FDS;
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         log::warn!(
             "Unable to obtain the current NOFILE limit, assuming 1024 and setting the max clients configuration accordingly."

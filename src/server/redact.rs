@@ -20,7 +20,7 @@ impl Secrets {
     /// Of the command `spec` called with `argv`.
     pub fn of(spec: &CommandSpec, argv: &Argv) -> Secrets {
         match spec.fullname {
-            "auth" => Secrets(vec![1..argv.len()]),
+            "auth" => Secrets(std::iter::once(1..argv.len()).collect()),
             "hello" => Secrets::of_hello(argv),
             "config|set" => Secrets::of_config_set(argv),
             _ => Secrets::default(),

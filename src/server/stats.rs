@@ -57,7 +57,7 @@ impl Rate {
     pub fn sample(&mut self, now_ms: u64, counter: u64) {
         if let Some((then_ms, before)) = self.last {
             let (passed, gained) = (now_ms.saturating_sub(then_ms), counter.saturating_sub(before));
-            self.samples[self.next] = if passed > 0 { gained * 1000 / passed } else { 0 };
+            self.samples[self.next] = (gained * 1000).checked_div(passed).unwrap_or(0);
             self.next = (self.next + 1) % RATE_SAMPLES;
         }
         self.last = Some((now_ms, counter));

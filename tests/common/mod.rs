@@ -74,6 +74,7 @@ impl TestServer {
                 std::thread::sleep(Duration::from_millis(10));
             }
             let _ = child.kill();
+            let _ = child.wait();
         }
         panic!("the server does not start");
     }

@@ -119,6 +119,9 @@ impl<const BITS: u32> Drop for Pair<BITS> {
 
 type Table<const BITS: u32 = 64> = HashTable<Pair<BITS>>;
 
+/// An element of the table, and what the model knows of it.
+type Both<'t, const BITS: u32> = (ElementMut<'t, Pair<BITS>>, &'t mut (Vec<u8>, bool));
+
 fn key(n: impl Into<u64>) -> Vec<u8> {
     format!("key:{}", n.into()).into_bytes()
 }
@@ -199,7 +202,7 @@ impl<const BITS: u32> Checked<BITS> {
     }
 
     /// The element with this key, and what the model has of it.
-    fn find_mut(&mut self, key: &[u8]) -> Option<(ElementMut<'_, Pair<BITS>>, &mut (Vec<u8>, bool))> {
+    fn find_mut(&mut self, key: &[u8]) -> Option<Both<'_, BITS>> {
         let found = self.table.find_mut(Table::<BITS>::hash(key), key);
         let expected = self.model.get_mut(key);
         assert_eq!(found.is_some(), expected.is_some());

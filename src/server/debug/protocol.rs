@@ -8,7 +8,7 @@ pub(super) fn protocol(_srv: &mut Server, c: &mut Client) -> CmdResult {
     match c.argv.get(2).to_ascii_lowercase().as_slice() {
         b"string" => out.bulk(b"Hello World"),
         b"integer" => out.int(12345),
-        b"double" => out.double(3.141),
+        b"double" => out.double(3141.0 / 1000.0),
         b"bignum" => out.big_number(b"1234567999999999999999999999999999999"),
         b"null" => out.null(),
         b"array" => {

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn finds_what_is_odd() {
-        let cases: [(&dyn Fn(&mut Overview), &[Finding]); 5] = [
+        type Change<'a> = &'a dyn Fn(&mut Overview);
+        let cases: [(Change<'_>, &[Finding]); 5] = [
             (&|_| (), &[]),
             (&|o| o.peak = 200 * MB, &[Finding::Peak]),
             (&|o| o.clients = 30 * MB, &[Finding::ClientBuffers]),
