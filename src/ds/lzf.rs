@@ -141,16 +141,15 @@ pub fn decompress(input: &[u8], length: usize) -> Option<Vec<u8>> {
     if length > input.len().saturating_mul(EXPANSION_MAX) {
         return None;
     }
-    let mut out = Vec::with_capacity(length);
+    let mut out = vec![0; length];
+    let mut filled = 0;
     let mut rest = input;
     while let [control, tail @ ..] = rest {
         let control = usize::from(*control);
         if control < LITERALS_MAX {
             let (run, tail) = tail.split_at_checked(control + 1)?;
-            if out.len() + run.len() > length {
-                return None;
-            }
-            out.extend_from_slice(run);
+            out.get_mut(filled..filled + run.len())?.copy_from_slice(run);
+            filled += run.len();
             rest = tail;
         } else {
             let (count, low, tail) = match (control >> 5, tail) {
@@ -159,25 +158,26 @@ pub fn decompress(input: &[u8], length: usize) -> Option<Vec<u8>> {
                 (count, [low, tail @ ..]) => (count + 2, low, tail),
                 _ => return None,
             };
-            let offset = ((control & 0x1f) << 8 | usize::from(*low)) + 1;
-            let from = out.len().checked_sub(offset)?;
-            if out.len() + count > length {
+            let offset = (((control & 0x1f) << 8) | usize::from(*low)) + 1;
+            if offset > filled || filled + count > length {
                 return None;
             }
-            copy_within(&mut out, from, count);
+            copy_from_behind(&mut out[filled - offset..filled + count], offset);
+            filled += count;
             rest = tail;
         }
     }
-    (out.len() == length).then_some(out)
+    (filled == length).then_some(out)
 }
 
-/// Appends `count` bytes that begin at `from`, which the copied bytes may continue.
-fn copy_within(out: &mut Vec<u8>, from: usize, mut count: usize) {
-    while count > 0 {
+/// Fills `bytes` from index `offset` on with what is `offset` bytes before, which may be what was just written.
+fn copy_from_behind(bytes: &mut [u8], offset: usize) {
+    let mut filled = offset;
+    while filled < bytes.len() {
         // What is there repeats with the period of the offset, so each round can copy twice as much.
-        let step = count.min(out.len() - from);
-        out.extend_from_within(from..from + step);
-        count -= step;
+        let step = filled.min(bytes.len() - filled);
+        bytes.copy_within(..step, filled);
+        filled += step;
     }
 }
 
