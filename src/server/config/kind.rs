@@ -397,10 +397,13 @@ impl Kind<Vec<String>> for Addresses {
 
     fn parse(&self, words: &[&[u8]], _: &Vec<String>) -> Result<Vec<String>, Reason> {
         match words {
-            [b""] => Ok(Vec::new()),
             _ if words.len() > MAX_BIND_ADDRESSES => Err("Too many bind addresses specified.".into()),
-            // An address that is not UTF-8 cannot be resolved; listening on it fails and says so.
-            _ => Ok(words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()),
+            // An address that is not UTF-8 cannot be resolved; listening on it fails and says so. Spaces that follow
+            // each other hold no address between them.
+            _ => {
+                let given = words.iter().filter(|word| !word.is_empty());
+                Ok(given.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+            }
         }
     }
 
