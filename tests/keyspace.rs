@@ -4,44 +4,8 @@ mod common;
 
 use std::time::Duration;
 
-use common::{TestServer, wait_for};
-use redis::{Commands, Connection, RedisResult, cmd};
-
-fn run(c: &mut Connection, line: &str) -> String {
-    let mut words = line.split(' ');
-    let mut command = cmd(words.next().unwrap());
-    for word in words {
-        command.arg(word);
-    }
-    let reply: RedisResult<redis::Value> = command.query(c);
-    match reply {
-        Ok(value) => show(&value),
-        Err(e) => format!("-{} {}", e.code().unwrap_or("ERR"), e.detail().unwrap_or_default()),
-    }
-}
-
-fn show(value: &redis::Value) -> String {
-    match value {
-        redis::Value::Nil => "nil".into(),
-        redis::Value::Int(n) => n.to_string(),
-        redis::Value::BulkString(b) => String::from_utf8_lossy(b).into_owned(),
-        redis::Value::SimpleString(s) => s.clone(),
-        redis::Value::Okay => "OK".into(),
-        redis::Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(show).collect();
-            format!("[{}]", items.join(","))
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-/// Runs `command -> reply` lines.
-fn script(c: &mut Connection, text: &str) {
-    for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
-        let (command, expected) = line.split_once(" -> ").unwrap();
-        assert_eq!(run(c, command), expected, "{command}");
-    }
-}
+use common::{TestServer, run, script, wait_for};
+use redis::{Commands, cmd};
 
 #[test]
 fn generic_commands() {
@@ -181,6 +145,34 @@ fn expired_keys_go_by_themselves() {
     let () = pipe.query(&mut c).unwrap();
     wait_for("the expired keys to go", || server.info("expired_keys") >= 20_000.0);
     assert_eq!(cmd("DBSIZE").query::<usize>(&mut c).unwrap(), 20_000);
+}
+
+#[test]
+fn expired_keys_stay_while_clients_are_paused() {
+    let server = TestServer::start(&[]);
+    let mut c = server.client(false);
+    let () = redis::pipe()
+        .cmd("SET")
+        .arg(&["k", "v", "PX", "1"])
+        .ignore()
+        .cmd("CLIENT")
+        .arg(&["PAUSE", "100000", "WRITE"])
+        .ignore()
+        .query(&mut c)
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    script(
+        &mut c,
+        "GET k -> nil
+         SCAN 0 -> [0,[]]
+         DBSIZE -> 1
+         RANDOMKEY -> k
+         CLIENT UNPAUSE -> OK
+         GET k -> nil
+         RANDOMKEY -> nil
+         DBSIZE -> 0",
+    );
+    assert_eq!(server.info("expired_keys"), 1.0);
 }
 
 #[test]

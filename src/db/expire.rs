@@ -253,6 +253,9 @@ struct Step {
 }
 
 fn cycle(srv: &mut Server, effort: &Effort, start_ns: u64, limit_ns: u64) {
+    if srv.expiry_paused() {
+        return;
+    }
     let visits =
         if srv.cron.active_expire.out_of_time { srv.dbs.len() } else { DBS_PER_CALL.min(srv.dbs.len()) };
     srv.cron.active_expire.out_of_time = false;

@@ -20,7 +20,8 @@ use crate::db::evict::Touch;
 use crate::db::kvstore::{EntryMut, KvStore, Mutable, Place};
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
 use crate::db::object::{Entry, EntryRef, Expiry, NewStr, Shared, Type, lend};
-use crate::server::{CmdError, Key, Server};
+use crate::io::monotonic;
+use crate::server::{CmdError, Key, Server, latency};
 
 pub mod evict;
 pub mod expire;
@@ -30,6 +31,9 @@ pub mod notify;
 pub mod object;
 pub mod object_cmd;
 pub mod pubsub;
+
+/// Keys that RANDOMKEY draws at most when all it finds have expired and may not be deleted.
+const RANDOM_KEY_TRIES: usize = 100;
 
 /// One of the numbered databases.
 #[derive(Debug, Default)]
@@ -304,12 +308,23 @@ impl Server {
         !expired
     }
 
-    /// Deletes `key`, whose expiry has passed: for lookups, and for active expiry.
+    /// Deletes `key`, whose expiry has passed: for lookups, and for active expiry. Not while clients are paused,
+    /// because the dataset is to stand still then; such a key is only treated as if it were gone.
     pub fn delete_expired(&mut self, db: usize, key: Key<'_>) {
-        let removed = self.dbs[db].keys.remove(key);
-        debug_assert!(removed.is_some());
-        drop(removed);
+        if self.expiry_paused() {
+            return;
+        }
+        let start_ns = monotonic::now_ns();
+        let Some(entry) = self.dbs[db].keys.remove(key) else { return };
+        drop(entry);
+        let took_ms = (monotonic::now_ns() - start_ns) / 1_000_000;
+        latency::add_sample_if_needed(self, latency::Event::ExpireDel, took_ms);
         self.announce_expired(db, key.bytes);
+    }
+
+    /// Whether keys may not be deleted for their expiry at present: CLIENT PAUSE.
+    pub fn expiry_paused(&self) -> bool {
+        self.net.pause.is_some_and(|pause| pause.until_ms > self.clock.unix_ms)
     }
 
     /// What follows when a key was deleted because its expiry has passed.
@@ -319,15 +334,18 @@ impl Server {
         self.stats.expired_keys += 1;
     }
 
-    /// A key chosen at random; expired ones that it comes across are deleted.
+    /// A key chosen at random. Expired ones that it comes across are deleted; if they may not be, and there are many,
+    /// one of them is what is returned.
     pub fn random_key(&mut self, db: usize) -> Option<EntryRef<'_>> {
         let now_ms = self.clock.unix_ms;
+        let mut tries = if self.expiry_paused() { RANDOM_KEY_TRIES } else { usize::MAX };
         let mut srv = self;
         loop {
+            tries -= 1;
             let mut expired = None;
             let found = lend::<Shared, _>(srv, |srv| {
                 let entry = srv.dbs[db].keys.random()?;
-                if entry.expired(now_ms) {
+                if entry.expired(now_ms) && tries > 0 {
                     expired = Some(entry.key().to_vec());
                     return None;
                 }
@@ -338,8 +356,7 @@ impl Server {
                 Err(srv) => srv,
             };
             let key = expired?;
-            let key = srv.key_of(&key);
-            srv.delete_expired(db, key);
+            srv.delete_expired(db, srv.key_of(&key));
         }
     }
 

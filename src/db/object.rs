@@ -74,6 +74,7 @@ use bytes::{Bytes, BytesMut};
 use crate::ds::hashtable::Element;
 use crate::ds::numbers;
 use crate::server::Out;
+use crate::zmalloc::good_size;
 
 /// Longest string that is stored behind its key; longer ones have a block of their own.
 pub const INLINE_MAX: usize = 16 * 1024 - 1;
@@ -420,7 +421,8 @@ const PAGE: usize = 4096;
 /// The size class of the allocator that `bytes` fall into: multiples of 8 up to 64, then four steps a doubling, and
 /// pages where those would be larger.
 ///
-/// This is `zmalloc::good_size` without the call. What is right here does not depend on it, only what is unused.
+/// This is [`good_size`] without the call, as far as entries go: beyond 32 KiB, where only the longest keys lead, the
+/// allocator knows finer classes. What is right here does not depend on it, only what is unused.
 #[inline]
 const fn size_class(bytes: usize) -> usize {
     if bytes <= 64 {
@@ -691,7 +693,7 @@ impl<'a> EntryRef<'a> {
     /// Bytes of memory that key and value take, with what the allocator rounds up.
     pub fn mem_bytes(self) -> usize {
         let block = match self.string() {
-            StrRef::Shared(bytes) => size_class(bytes.len()),
+            StrRef::Shared(bytes) => good_size(bytes.len()),
             StrRef::Int(_) | StrRef::Inline(_) => 0,
         };
         // SAFETY: the entry is borrowed.
@@ -747,7 +749,7 @@ unsafe impl Element for Entry {
 }
 
 impl Entry {
-    /// An entry with or without an expiry, a Unix time in milliseconds.
+    /// An entry with or without an expiry, a Unix time in milliseconds, not negative.
     #[inline]
     pub fn new(key: &[u8], value: NewStr<'_>, expiry: Option<i64>, clock: u32) -> Entry {
         let form = value.form();
@@ -761,6 +763,7 @@ impl Entry {
         expiry: Option<i64>,
         clock: u32,
     ) -> Entry {
+        debug_assert!(expiry.is_none_or(|at_ms| at_ms >= 0));
         let value_len = if kind == Kind::Inline { value.len() } else { 0 };
         let shape = Shape { expiry: expiry.is_some(), grown: false, kind, key_len: key.len(), value_len };
         let size = size_class(shape.bytes());
@@ -832,8 +835,9 @@ impl Entry {
         *self = Entry::new(view.key(), value, at_ms, view.clock());
     }
 
-    /// Sets the expiry to the Unix time `at_ms`.
+    /// Sets the expiry to the Unix time `at_ms`, which is not negative.
     pub fn set_expiry(&mut self, at_ms: i64) {
+        debug_assert!(at_ms >= 0);
         // SAFETY: the entry is borrowed mutably, and has the word once it is rebuilt.
         unsafe {
             let shape = self.0.shape();
@@ -1207,7 +1211,7 @@ mod tests {
         assert_eq!(size(16, NewStr::Int(-5), None), 32);
         assert_eq!(size(16, NewStr::Copy(&text[..64]), None), 96);
         assert_eq!(size(16, NewStr::Copy(&text[..64]), Some(9)), 96);
-        assert_eq!(size(16, NewStr::Copy(&text), None), 56 + size_class(text.len()));
+        assert_eq!(size(16, NewStr::Copy(&text), None), 56 + good_size(text.len()));
         assert_eq!(size(240, NewStr::Int(1), None), 256);
         assert_eq!(size(296, NewStr::Int(1), None), 320, "a word for the key's length");
     }
@@ -1262,8 +1266,8 @@ mod tests {
     #[cfg(not(feature = "system-malloc"))]
     #[test]
     fn size_classes_are_those_of_the_allocator() {
-        for bytes in (1..20_000).chain((20_000..4 << 20).step_by(997)) {
-            assert_eq!(size_class(bytes), crate::zmalloc::good_size(bytes), "{bytes}");
+        for bytes in 1..=32 * 1024 {
+            assert_eq!(size_class(bytes), good_size(bytes), "{bytes}");
         }
     }
 

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use redis::{Connection, RedisResult, cmd};
+
 /// Time that anything on this machine may take before a test calls it hung.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -209,5 +211,42 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Runs a command of words without blanks, and returns its reply as text: `nil`, `-` and an error, `[a,b]`.
+pub fn run(c: &mut Connection, line: &str) -> String {
+    let mut words = line.split(' ');
+    let mut command = cmd(words.next().unwrap());
+    for word in words {
+        command.arg(word);
+    }
+    let reply: RedisResult<redis::Value> = command.query(c);
+    match reply {
+        Ok(value) => show(&value),
+        Err(e) => format!("-{} {}", e.code().unwrap_or("ERR"), e.detail().unwrap_or_default()),
+    }
+}
+
+fn show(value: &redis::Value) -> String {
+    match value {
+        redis::Value::Nil => "nil".into(),
+        redis::Value::Int(n) => n.to_string(),
+        redis::Value::BulkString(b) => String::from_utf8_lossy(b).into_owned(),
+        redis::Value::SimpleString(s) => s.clone(),
+        redis::Value::Okay => "OK".into(),
+        redis::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(show).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Runs `command -> reply` lines.
+pub fn script(c: &mut Connection, text: &str) {
+    for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let (command, expected) = line.split_once(" -> ").unwrap();
+        assert_eq!(run(c, command), expected, "{command}");
     }
 }
