@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::db::LookupFlags;
 use crate::db::evict;
+use crate::db::object_cmd;
 use crate::ds::hashtable::Stats;
 use crate::ds::lzf;
 use crate::ds::numbers;
@@ -46,8 +47,9 @@ pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
     let flags = LookupFlags::NO_TOUCH | LookupFlags::NO_NOTIFY | LookupFlags::NO_STATS;
     let entry = srv.lookup(c.db, c.argv.key(2), flags).ok_or(CmdError::NoSuchKey)?;
     c.out.simple(&format!(
-        "Value at:{:#x} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.addr(),
+        object_cmd::refcount(entry),
         entry.encoding().name(),
         serialized_len(entry.string().bytes(&mut itoa::Buffer::new())),
         entry.clock(),
