@@ -17,6 +17,11 @@
 //!          └─────────────┴───────────────────────────────────────────────┘
 //! ```
 //!
+//!   link   63          48 47                                             0
+//!          ┌─────────────┬───────────────────────────────────────────────┐
+//!          │   filter    │ address of the next bucket                    │
+//!          └─────────────┴───────────────────────────────────────────────┘
+//!
 //! A head holds seven elements. With the eighth, the last slot becomes a link to an overflow bucket: first a
 //! *short* one of 32 bytes and three slots, then a full one of seven. A chain that needs more gets each new
 //! bucket right behind the head:
@@ -26,13 +31,19 @@
 //!   xxxxxx→xx.            xxxxxx→xxxxxxx         xxxxxx→xx....→xxxxxxx
 //! ```
 //!
+//! The link's filter has bit `tag % 16` set for each element in the buckets behind. A lookup of a key that is not in
+//! the table stops at the head unless the filter has its bit, which of the chains with overflow two in three have not;
+//! and one branch on one line decides whether to go on.
+//!
 //! # Invariants of a chain
 //!
 //! - Every bucket but the first overflow bucket is full, so that a chain is never longer than it must be, and
 //!   adding or removing an element touches the head and the first overflow bucket alone.
 //! - A bucket is chained if and only if it has a successor; the last one is not chained. Only a sole overflow
 //!   bucket is short. The last bucket of a chain, if it is an overflow bucket, holds at least two elements.
-//! - The memory of slots whose tag is below 2 is never read, save for the link of a chained bucket.
+//! - The filter of a link covers all that is behind it. (It may cover more.)
+//! - The memory of slots whose tag is below 2 is not read, save for slot 6 of a head, which is always
+//!   initialised and is the link if the head is chained.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -72,8 +83,23 @@ impl Print {
         Self { tags: tag * Meta::EACH_TAG, kept: ((hash >> KEPT_LOW) as usize & 0xffff) << ADDRESS_BITS }
     }
 
+    #[inline(always)]
     fn tag(self) -> u8 {
         self.tags as u8
+    }
+}
+
+/// Which tags there may be behind a link: see the picture above.
+#[derive(Clone, Copy)]
+struct Filter(u16);
+
+impl Filter {
+    const NONE: Self = Self(0);
+    const ALL: Self = Self(u16::MAX);
+
+    #[inline(always)]
+    fn with(self, tag: u8) -> Self {
+        Self(self.0 | 1 << (tag % 16))
     }
 }
 
@@ -124,6 +150,7 @@ pub(super) struct Meta(u64);
 impl Meta {
     const EACH_TAG: u64 = 0x0001_0101_0101_0101;
     const TOPS: u64 = 0x80 * Self::EACH_TAG;
+    /// The top bit, which [`behind`] tests together with a filter.
     const CHAINED: u64 = 1 << 63;
 
     /// A bucket of seven free slots.
@@ -164,10 +191,13 @@ impl Meta {
         self.0 >> (8 * SHORT_SLOTS) & 0xff == 1
     }
 
-    /// A bit a slot, set where the element is marked.
+    /// The slots whose element is marked.
     #[inline(always)]
-    pub(super) fn marks(self) -> u8 {
-        (self.0 >> 56) as u8 & 0x7f
+    pub(super) fn marked_slots(self) -> SlotSet {
+        // The seven marks are copied to every byte; of each copy the bit of that byte's slot is kept, and moved to its
+        // top by a carry.
+        let marks = (self.0 >> 56 & 0x7f) * Self::EACH_TAG;
+        SlotSet(((marks & 0x0040_2010_0804_0201) + 0x7f * Self::EACH_TAG) & Self::TOPS)
     }
 
     #[inline(always)]
@@ -251,11 +281,14 @@ impl BucketPtr {
         Self(bucket.cast())
     }
 
-    /// Makes uninitialised memory of a full bucket an empty one.
+    /// Makes uninitialised memory of a full bucket an empty head.
     #[inline(always)]
     pub(super) unsafe fn init(self) {
         // SAFETY: the caller's contract.
-        unsafe { (&raw mut (*self.0).meta).write(Meta::EMPTY) }
+        unsafe {
+            (&raw mut (*self.0).meta).write(Meta::EMPTY);
+            self.set_word(LINK, std::ptr::null_mut());
+        }
     }
 
     #[inline(always)]
@@ -345,14 +378,35 @@ impl BucketPtr {
     #[inline(always)]
     pub(super) unsafe fn next(self) -> Option<Self> {
         // SAFETY: the caller's contract; the link is read only if the bucket is chained.
-        unsafe { self.meta().chained().then(|| Self(self.word(LINK).cast())) }
+        unsafe { self.meta().chained().then(|| Self::linked_by(self.word(LINK))) }
     }
 
-    unsafe fn set_next(self, next: Self) {
+    #[inline(always)]
+    fn linked_by(link: *mut u8) -> Self {
+        Self(link.map_addr(|a| a & ADDRESS_MASK).cast())
+    }
+
+    /// The filter of the link of a chained bucket.
+    unsafe fn filter(self) -> Filter {
+        // SAFETY: the caller's contract.
+        Filter((unsafe { self.word(LINK) }.addr() >> ADDRESS_BITS) as u16)
+    }
+
+    /// The filter that a link to this bucket needs.
+    unsafe fn filter_for(self) -> Filter {
+        // SAFETY: the caller's contract.
+        let meta = unsafe { self.meta() };
+        if meta.chained() {
+            return Filter::ALL;
+        }
+        meta.occupied().fold(Filter::NONE, |filter, slot| filter.with(meta.tag(slot)))
+    }
+
+    unsafe fn set_next(self, next: Self, filter: Filter) {
         // SAFETY: the caller's contract.
         unsafe {
             self.set_meta(Meta(self.meta().with(LINK, 1, false).0 | Meta::CHAINED));
-            self.set_word(LINK, next.0.cast());
+            self.set_word(LINK, next.0.cast::<u8>().map_addr(|a| a | usize::from(filter.0) << ADDRESS_BITS));
         }
     }
 
@@ -387,42 +441,87 @@ pub(super) unsafe fn find(
     print: Print,
     mut same: impl FnMut(NonNull<u8>) -> bool,
 ) -> Option<Place> {
-    let mut bucket = head;
-    // SAFETY: the chain's buckets belong to the table; matching slots are occupied, since no print has a tag
-    // below 2.
+    // SAFETY: the chain's buckets belong to the table.
     unsafe {
+        if let Some(place) = find_within(head, print, &mut same) {
+            return Some(place);
+        }
+        let mut bucket = behind(head, print)?;
         loop {
-            let meta = bucket.meta();
-            for slot in meta.matching(print) {
-                let word = bucket.word(slot);
-                // The kept bits rule out most of what is left, without a look at the element.
-                if word.addr() ^ print.kept <= ADDRESS_MASK && same(unpack(word)) {
-                    return Some(Place { bucket, slot });
-                }
+            if let Some(place) = find_within(bucket, print, &mut same) {
+                return Some(place);
             }
-            if !meta.chained() {
-                return None;
-            }
-            bucket = BucketPtr(bucket.word(LINK).cast());
+            bucket = bucket.next()?;
         }
     }
 }
 
-/// The element of the bucket `head` that a lookup for `print` would compare first, if there is one, else
-/// the next bucket that it would read.
+/// Looks through one bucket, as [`find`] does.
 ///
 /// # Safety
 ///
 /// As for [`BucketPtr`].
 #[inline(always)]
-pub(super) unsafe fn first_candidate(head: BucketPtr, print: Print) -> Option<*const u8> {
+unsafe fn find_within(
+    bucket: BucketPtr,
+    print: Print,
+    same: &mut impl FnMut(NonNull<u8>) -> bool,
+) -> Option<Place> {
+    // SAFETY: matching slots are occupied, since no print has a tag below 2.
+    unsafe {
+        bucket.meta().matching(print).find_map(|slot| {
+            let word = bucket.word(slot);
+            // The kept bits rule out most of what is left, without a look at the element.
+            let found = word.addr() ^ print.kept <= ADDRESS_MASK && same(unpack(word));
+            found.then_some(Place { bucket, slot })
+        })
+    }
+}
+
+/// The first overflow bucket of `head`, if an element with this print may be in it or further on.
+///
+/// # Safety
+///
+/// As for [`BucketPtr`]; `head` is a head.
+#[inline(always)]
+unsafe fn behind(head: BucketPtr, print: Print) -> Option<BucketPtr> {
+    // SAFETY: a head's last slot is always initialised. It is read whether it is a link or not, because one branch
+    // that is rarely taken is cheaper than two of which the first cannot be predicted.
+    unsafe {
+        let link = head.word(LINK);
+        let admitted = link.addr() as u64 >> ADDRESS_BITS >> (print.tag() % 16);
+        let worth_it = head.meta().0 & Meta::CHAINED & admitted << 63;
+        (worth_it != 0).then(|| BucketPtr::linked_by(link))
+    }
+}
+
+/// What a lookup for `print` will read next after the bucket `head`: the element that it would compare first,
+/// or else the next bucket, if there is reason to look there.
+///
+/// # Safety
+///
+/// As for [`BucketPtr`]; `head` is a head.
+#[inline(always)]
+pub(super) unsafe fn read_next(head: BucketPtr, print: Print) -> Option<*const u8> {
     // SAFETY: the caller's contract.
     unsafe {
-        let meta = head.meta();
-        match meta.matching(print).next() {
+        match head.meta().matching(print).next() {
             Some(slot) => Some(head.raw(slot).as_ptr()),
-            None => meta.chained().then(|| head.word(LINK).cast_const()),
+            None => behind(head, print).map(|bucket| bucket.0.cast_const().cast()),
         }
+    }
+}
+
+/// Asks for the line that is read after the bucket `head` by who reads the whole chain.
+///
+/// # Safety
+///
+/// As for [`BucketPtr`].
+#[inline(always)]
+pub(super) unsafe fn prefetch_behind(head: BucketPtr) {
+    // SAFETY: the caller's contract.
+    if let Some(next) = unsafe { head.next() } {
+        next.prefetch();
     }
 }
 
@@ -507,12 +606,14 @@ unsafe fn push_behind(head: BucketPtr, item: Item, overflow: &mut Overflow) -> P
             let short = overflow.make(Meta::EMPTY_SHORT);
             short.put(0, head.item(LINK));
             short.put(1, item);
-            head.set_next(short);
+            head.set_next(short, short.filter_for());
             return Place { bucket: short, slot: 1 };
         };
         let meta = first.meta();
+        let filter = head.filter().with(item.tag);
         if let Some(slot) = meta.free().next() {
             first.put(slot, item);
+            head.set_next(first, filter);
             return Place { bucket: first, slot };
         }
         let fresh = overflow.make(Meta::EMPTY);
@@ -523,11 +624,11 @@ unsafe fn push_behind(head: BucketPtr, item: Item, overflow: &mut Overflow) -> P
             overflow.free(first);
             SHORT_SLOTS
         } else {
-            fresh.set_next(first);
+            fresh.set_next(first, Filter::ALL);
             0
         };
         fresh.put(slot, item);
-        head.set_next(fresh);
+        head.set_next(fresh, filter);
         Place { bucket: fresh, slot }
     }
 }
@@ -571,7 +672,10 @@ unsafe fn take_chained(head: BucketPtr, first: BucketPtr, place: Place, overflow
         let meta = first.meta();
         let mut left = meta.occupied();
         match (meta.chained(), left.len()) {
-            (true, 0) => head.set_next(BucketPtr(first.word(LINK).cast())),
+            (true, 0) => {
+                let next = BucketPtr::linked_by(first.word(LINK));
+                head.set_next(next, next.filter_for());
+            }
             (false, 1) => {
                 let only = left.next().map(|slot| first.item(slot));
                 head.set_last();
@@ -584,9 +688,12 @@ unsafe fn take_chained(head: BucketPtr, first: BucketPtr, place: Place, overflow
                 for (to, from) in left.enumerate() {
                     short.put(to, first.item(from));
                 }
-                head.set_next(short);
+                head.set_next(short, short.filter_for());
             }
-            _ => return,
+            _ => {
+                head.set_next(first, first.filter_for());
+                return;
+            }
         }
         overflow.free(first);
     }
@@ -655,39 +762,19 @@ pub(super) unsafe fn each_in_chain(head: BucketPtr, mut each: impl FnMut(NonNull
     }
 }
 
-/// Elements in the chain of `head`.
+/// Elements in the chain of `head`, of those in the slots that `of` chooses.
 ///
-/// # Safety
-///
-/// As for [`BucketPtr`].
-#[inline]
-pub(super) unsafe fn count(head: BucketPtr) -> usize {
-    // SAFETY: the caller's contract.
-    unsafe { sum_chain(head, |meta| meta.occupied().len()) }
-}
-
-/// Marked elements in the chain of `head`.
-///
-/// # Safety
-///
-/// As for [`BucketPtr`].
-#[inline]
-pub(super) unsafe fn count_marked(head: BucketPtr) -> usize {
-    // SAFETY: the caller's contract.
-    unsafe { sum_chain(head, |meta| meta.marks().count_ones() as usize) }
-}
-
 /// # Safety
 ///
 /// As for [`BucketPtr`].
 #[inline(always)]
-unsafe fn sum_chain(head: BucketPtr, count: impl Fn(Meta) -> usize) -> usize {
+pub(super) unsafe fn count(head: BucketPtr, of: impl Fn(Meta) -> SlotSet) -> usize {
     let mut bucket = head;
     let mut sum = 0;
     // SAFETY: the caller's contract.
     unsafe {
         loop {
-            sum += count(bucket.meta());
+            sum += of(bucket.meta()).len();
             match bucket.next() {
                 Some(next) => bucket = next,
                 None => return sum,
@@ -729,17 +816,21 @@ pub(super) unsafe fn inspect(head: BucketPtr) -> ChainShape {
     let mut shape = ChainShape::default();
     let mut bucket = head;
     let mut position = 0;
+    let mut admitted = Filter::ALL.0;
     // SAFETY: the caller's contract.
     unsafe {
         loop {
             let meta = bucket.meta();
             let occupied = meta.occupied();
+            for slot in occupied {
+                assert!(admitted >> (meta.tag(slot) % 16) & 1 != 0, "a filter hides an element");
+            }
             for slot in 0..SLOTS {
                 let absent = meta.tag(slot) < 2;
                 assert!(!(absent && meta.marked(slot)), "a slot without an element is marked");
             }
             shape.elements += occupied.len();
-            shape.marked += meta.marks().count_ones() as usize;
+            shape.marked += meta.marked_slots().len();
             match position {
                 0 => {}
                 _ if meta.short() => shape.short_overflow += 1,
@@ -753,10 +844,9 @@ pub(super) unsafe fn inspect(head: BucketPtr) -> ChainShape {
             if position > 0 && !meta.chained() {
                 assert!(occupied.len() >= 2, "an overflow bucket that is not needed");
             }
-            match bucket.next() {
-                Some(next) => bucket = next,
-                None => return shape,
-            }
+            let Some(next) = bucket.next() else { return shape };
+            admitted &= bucket.filter().0;
+            bucket = next;
             position += 1;
         }
     }
@@ -782,6 +872,8 @@ mod tests {
             };
             assert_eq!(meta.free().collect::<Vec<_>>(), slots(&|tag| tag == 0));
             assert_eq!(meta.occupied().collect::<Vec<_>>(), slots(&|tag| tag >= 2));
+            let marked: Vec<usize> = (0..SLOTS).filter(|&slot| meta.marked(slot)).collect();
+            assert_eq!(meta.marked_slots().collect::<Vec<_>>(), marked);
             for top in 0..=255u8 {
                 let print = Print::of(u64::from(top) << 56);
                 assert_eq!(meta.matching(print).collect::<Vec<_>>(), slots(&|tag| tag == print.tag()));

@@ -4,7 +4,7 @@
 //! key ([`Element`]). It is made for tables of hundreds of millions of elements in a process with one thread and
 //! no patience:
 //!
-//! - A lookup reads two cache lines: the bucket's and the element's. (For one in five the bucket has a second line.)
+//! - A lookup reads two cache lines: the bucket's and the element's. (One element in four is in a bucket's second line.)
 //! - No operation takes long. The table grows and shrinks by one bucket at a time; there is no second table,
 //!   no doubling, and no memory to be cleared. The most that one insertion copies is a segment of 64 KiB.
 //! - About 13 bytes an element at every size, above a few hundred elements; nothing when empty.
@@ -40,8 +40,8 @@
 //!     index = hash & mask;  if index >= n { index &= mask >> 1 }        mask = 2^(level + 1) - 1
 //! ```
 //!
-//! When the mean load passes six elements a bucket, one bucket is split, in order from the first; when it falls
-//! below five, the last one is poured back. `resize.rs` has the details and what it does while a child saves.
+//! When the mean load passes six and a half elements a bucket, one bucket is split, in order from the first; when it
+//! falls below five and a half, the last one is poured back. `resize.rs` has the details and what it does while a child saves.
 //! A split sorts the elements of a chain by one bit of their hash. Computing the hash would take a cache miss
 //! for each element, so a slot keeps 16 of the hash's bits above the 48 of the address: those with which tables of
 //! 2^8 to 2^24 buckets are split, 1,500 to 100 million elements. Smaller tables are in the caches anyway. Larger
@@ -55,20 +55,22 @@
 //!
 //! The elements of a bucket are Poisson distributed, those of a bucket that was split with half the mean of one that was
 //! not. With the fraction `s` of buckets split since the last power of two and a load of `a`, the means are
-//! `a (1 + s)` and half of that. Weighing both, and with a chain of `k` elements taking 64 bytes up to seven, 96 up
-//! to nine, 128 up to 13 and so on (`bucket.rs`), this is what a load costs:
+//! `a (1 + s)` and half of that. Weighing both, with the sizes of chains from `bucket.rs` (64 bytes up to seven elements,
+//! 96 up to nine, 128 up to 13, 64 more for each six), this is what a load costs:
 //!
 //! ```text
-//!     load                                5.0     5.5     6.0     6.5     7.0
-//!     bytes an element, mean over s     14.29   13.50   12.92   12.48   12.15
-//!     at the best and the worst s     13.9–14.5 13.1–13.8 12.5–13.2 12.1–12.7 11.8–12.4
-//!     buckets with overflow               17%     22%     27%     33%     39%
-//!     lines of bucket read for a hit     1.12    1.16    1.20    1.24    1.29
-//!     and for a miss                     1.22    1.29    1.36    1.44    1.52
+//!     load                               5.0    5.5    6.0    6.5    7.0    7.5
+//!     bytes an element, mean over s    14.32  13.55  12.99  12.58  12.28  12.07
+//!       at the best s                  13.87  13.08  12.52  12.13  11.87  11.70
+//!       at the worst s                 14.57  13.81  13.26  12.84  12.53  12.30
+//!     buckets with overflow              17%    22%    27%    33%    39%    45%
+//!     lines of bucket read for a hit    1.12   1.16   1.20   1.24   1.29   1.34
+//!     and for a miss                    1.05   1.07   1.09   1.11   1.15   1.18
 //! ```
 //!
-//! From 5 to 6 a byte and a half is won for 0.08 lines; from 6 to 7 half as much for more. Overflow buckets of one size,
-//! 64 bytes, would take 13.8 bytes at a load of six: hence the short ones.
+//! From 5.5 to 6.5 a byte is won for 0.08 lines; from there on half a byte for 0.09. With overflow buckets of one
+//! size, 64 bytes, an element would take 13.4 bytes at this load: hence the short ones. Without the filter in the
+//! link (`bucket.rs`) a miss would read 1.44 lines.
 //!
 //! To this the room in the last segment is added, which is at most 12.5% of a table beyond one segment, and falls with
 //! the size.
@@ -231,13 +233,13 @@ impl<E: Element> HashTable<E> {
     }
 
     /// Asks for the first line of the element that a lookup for this hash would compare, or for the next
-    /// bucket of the chain if none in the first matches. To be called when the line that
+    /// bucket of the chain if none in the first matches and one in the next may. To be called when the line that
     /// [`Self::prefetch_bucket`] asked for has had time to arrive.
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {
         if let Some(head) = self.head_of(hash) {
             // SAFETY: `head` is a bucket of this table.
-            if let Some(line) = unsafe { bucket::first_candidate(head, Print::of(hash)) } {
+            if let Some(line) = unsafe { bucket::read_next(head, Print::of(hash)) } {
                 prefetch(line);
             }
         }

@@ -50,17 +50,17 @@ pub fn resize_policy() -> ResizePolicy {
     }
 }
 
-/// Elements a bucket, on average, beyond which a table grows.
-const GROW_LOAD: usize = 6;
-/// Elements a bucket below which it shrinks. The gap keeps a table whose size swings a little from splitting
-/// and merging the same bucket over and over.
-const SHRINK_LOAD: usize = 5;
+/// Elements two buckets have, on average, beyond which a table grows. (Two, since it is six and a half a bucket.)
+const GROW_LOAD: usize = 13;
+/// Elements two buckets have below which it shrinks. The gap keeps a table whose size swings a little from
+/// splitting and merging the same bucket over and over.
+const SHRINK_LOAD: usize = 11;
 /// The load beyond which a table grows although that is to be avoided: chains of four or five lines.
 const GROW_LOAD_HARD: usize = 4 * GROW_LOAD;
 /// Buckets an element, beyond which a table shrinks although that is to be avoided.
 const SHRINK_SPARSITY_HARD: usize = 6;
 
-/// Buckets split in one insertion while a table is behind. One split makes room for `GROW_LOAD` elements, so
+/// Buckets split in one insertion while a table is behind. One split makes room for six or seven elements, so
 /// two an insertion catch up fast.
 const MAX_SPLITS: usize = 2;
 /// Buckets merged in one removal while a table is behind.
@@ -69,10 +69,11 @@ const MAX_MERGES: usize = 2;
 /// more than `SHRINK_SPARSITY_HARD` a removal to keep the table from getting sparser yet.
 const MAX_MERGES_SPARSE: usize = 8;
 
-/// Whether `len` elements are too many for `buckets`. One more than the load says is let pass, so that the
-/// first bucket is filled before there is a second.
+/// Whether `len` elements are too many for `buckets`. The last half element is let pass, so that the first bucket
+/// is filled before there is a second.
+#[inline(always)]
 fn crowded(len: usize, buckets: usize, load: usize) -> bool {
-    len > buckets * load + 1
+    2 * len > buckets * load + 1
 }
 
 /// The bucket that bucket `index`, not 0, was split from: its index without the highest bit.
@@ -110,7 +111,7 @@ impl<E: Element> HashTable<E> {
     /// Whether one bucket less would do, with room to spare; for the only bucket, whether it is empty.
     #[inline]
     fn is_airy(&self) -> bool {
-        self.len < (self.buckets as usize - 1) * SHRINK_LOAD || self.len == 0
+        2 * self.len < (self.buckets as usize - 1) * SHRINK_LOAD || self.len == 0
     }
 
     /// Splits up to `steps` buckets while the table is too full for the policy; says whether it still is.
@@ -162,7 +163,7 @@ impl<E: Element> HashTable<E> {
         if elements <= self.len() {
             return;
         }
-        let wanted = elements.saturating_sub(1).div_ceil(GROW_LOAD).clamp(1, u32::MAX as usize) as u32;
+        let wanted = (2 * elements as u128 - 1).div_ceil(GROW_LOAD as u128).min(u32::MAX.into()) as u32;
         if self.is_empty() {
             self.clear();
             self.start_with(wanted);
@@ -230,10 +231,19 @@ impl<E: Element> HashTable<E> {
         };
         self.storage.add_marked(old, -moved_marks);
         self.storage.add_marked(new, moved_marks);
-        // The line that the next split begins with.
-        if old + 1 < 1 << level {
-            // SAFETY: the bucket is in use.
-            unsafe { self.head(old + 1) }.prefetch();
+        self.prefetch_for_split(old + 1);
+    }
+
+    /// Asks for what the next splits begin with: the chain of bucket `next`, whose first line was asked for by the
+    /// split before, and the first line of the one after it.
+    fn prefetch_for_split(&self, next: usize) {
+        let after = next + 1;
+        if after < 1 << self.level() {
+            // SAFETY: the buckets are in use.
+            unsafe {
+                bucket::prefetch_behind(self.head(next));
+                self.head(after).prefetch();
+            }
         }
     }
 

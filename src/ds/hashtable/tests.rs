@@ -119,9 +119,6 @@ impl<const BITS: u32> Drop for Pair<BITS> {
 
 type Table<const BITS: u32 = 64> = HashTable<Pair<BITS>>;
 
-/// An element of the table, and what the model knows of it.
-type Both<'t, const BITS: u32> = (ElementMut<'t, Pair<BITS>>, &'t mut (Vec<u8>, bool));
-
 fn key(n: impl Into<u64>) -> Vec<u8> {
     format!("key:{}", n.into()).into_bytes()
 }
@@ -190,10 +187,13 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 1..80)
 }
 
-/// A table, and what it should hold: values and marks by key.
+/// What an element should be: its value and its mark.
+type Expected = (Vec<u8>, bool);
+
+/// A table, and what it should hold by key.
 struct Checked<const BITS: u32> {
     table: Table<BITS>,
-    model: HashMap<Vec<u8>, (Vec<u8>, bool)>,
+    model: HashMap<Vec<u8>, Expected>,
 }
 
 impl<const BITS: u32> Checked<BITS> {
@@ -202,7 +202,7 @@ impl<const BITS: u32> Checked<BITS> {
     }
 
     /// The element with this key, and what the model has of it.
-    fn find_mut(&mut self, key: &[u8]) -> Option<Both<'_, BITS>> {
+    fn find_mut(&mut self, key: &[u8]) -> Option<(ElementMut<'_, Pair<BITS>>, &mut Expected)> {
         let found = self.table.find_mut(Table::<BITS>::hash(key), key);
         let expected = self.model.get_mut(key);
         assert_eq!(found.is_some(), expected.is_some());
@@ -512,8 +512,8 @@ fn memory_per_element_stays_within_bounds() {
         let per_element = table.mem_bytes() as f64 / n as f64;
         match n {
             0..1_000 => assert!(table.mem_bytes() <= 64 + 20 * n, "{n}: {per_element}"),
-            1_000..8_000 => assert!(per_element < 17.0, "{n}: {per_element}"),
-            _ => assert!(per_element < 15.0, "{n}: {per_element}"),
+            1_000..8_000 => assert!(per_element < 16.0, "{n}: {per_element}"),
+            _ => assert!(per_element < 14.5, "{n}: {per_element}"),
         }
     }
     for n in (1..=60_000usize).rev() {
@@ -536,7 +536,7 @@ fn avoiding_a_resize_keeps_the_buckets_and_catches_up_after() {
     (30_000..100_000u64).for_each(|i| insert(&mut table, &key(i)));
     let stats = table.stats();
     assert!(
-        stats.buckets > buckets && stats.load() < 25.0,
+        stats.buckets > buckets && stats.load() < 26.1,
         "a chain is bounded all the same: {}",
         stats.load()
     );
@@ -544,7 +544,7 @@ fn avoiding_a_resize_keeps_the_buckets_and_catches_up_after() {
 
     set_resize_policy(ResizePolicy::Allow);
     (100_000..120_000u64).for_each(|i| insert(&mut table, &key(i)));
-    assert!(table.stats().load() < 6.01, "two splits an insertion catch up: {}", table.stats().load());
+    assert!(table.stats().load() < 6.51, "two splits an insertion catch up: {}", table.stats().load());
     table.debug_validate();
 
     let buckets = table.stats().buckets;

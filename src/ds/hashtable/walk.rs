@@ -1,14 +1,17 @@
 //! Ways through a table: SCAN, iteration, random elements, statistics.
 
-use super::bucket::{self, BUCKET_BYTES, BucketPtr, ChainShape, Place, SlotSet};
+use super::bucket::{self, BUCKET_BYTES, BucketPtr, ChainShape, Meta, Place, SlotSet};
 use super::storage::SEGMENT;
 use super::{Element, ElementRef, HashTable};
 use std::iter::FusedIterator;
 
-/// Buckets that [`HashTable::random`] tries before it takes the next one that has something.
-const RANDOM_TRIES: usize = 128;
-/// Buckets that [`HashTable::random_marked`] tries before it counts instead.
-const RANDOM_MARKED_TRIES: usize = 32;
+/// Draws that [`HashTable::random`] makes, each of [`DRAWN_AT_ONCE`] buckets, before it takes the next bucket that
+/// has something.
+const RANDOM_DRAWS: usize = 32;
+/// Draws that [`HashTable::random_marked`] makes before it counts instead.
+const RANDOM_MARKED_DRAWS: usize = 8;
+/// Buckets drawn together, so that their lines are fetched together. One in four or five is kept.
+const DRAWN_AT_ONCE: usize = 4;
 
 impl<E: Element> HashTable<E> {
     /// Shows the elements of one bucket and gives the cursor of the next; 0 begins a scan, and ends it.
@@ -39,16 +42,27 @@ impl<E: Element> HashTable<E> {
         if self.buckets == 0 {
             return 0;
         }
+        let (index, mask) = self.bucket_of_cursor(cursor);
+        // The end of the piece: add one to the lowest of the bits that count, with all backwards.
+        let next = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
+        // SAFETY: the buckets are in use, and the places of elements in them.
+        unsafe {
+            self.head(self.bucket_of_cursor(next).0).prefetch();
+            let head = self.head(index);
+            bucket::prefetch_elements(head);
+            self.each_place(head, Meta::occupied, |place| f(self.element_at(place)));
+        }
+        next
+    }
+
+    /// The bucket in whose piece a cursor is, and a mask of the hash bits that it is addressed with.
+    fn bucket_of_cursor(&self, cursor: u64) -> (usize, u64) {
         let high = u64::from(self.mask);
         let low = high >> 1;
         let next_split = u64::from(self.buckets) - (low + 1);
-        let (index, mask) =
-            if cursor & low < next_split { (cursor & high, high) } else { (cursor & low, low) };
-        // SAFETY: a bucket below the next to be split has its other half; the others are below the power of two.
-        // In both cases the bucket is in use.
-        unsafe { self.each_place(self.head(index as usize), |place| f(self.element_at(place))) };
-        // The end of the piece: add one to the lowest of the bits that count, with all backwards.
-        (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
+        // Those that were split have their other half, and so one bit more.
+        let mask = if cursor & low < next_split { high } else { low };
+        ((cursor & mask) as usize, mask)
     }
 
     /// Shows marked elements in up to `max_buckets` buckets and gives the cursor to go on with; 0 begins, and
@@ -70,7 +84,9 @@ impl<E: Element> HashTable<E> {
                 continue;
             }
             // SAFETY: the bucket is in use.
-            unsafe { self.each_marked_place(self.head(index), |place| f(self.element_at(place))) };
+            unsafe {
+                self.each_place(self.head(index), Meta::marked_slots, |place| f(self.element_at(place)))
+            };
             index += 1;
         }
         if index < buckets { index as u64 } else { 0 }
@@ -85,32 +101,25 @@ impl<E: Element> HashTable<E> {
     ///
     /// A bucket is drawn, then one of so many places as few buckets have elements; if the bucket has no element in
     /// that place, both are drawn again. So a full bucket is kept more often than an emptier one, as it should
-    /// be. Buckets with still more elements, fewer than one in a thousand, are kept always, and their elements
-    /// come up a little too rarely. A table that is nearly empty, which only [`ResizePolicy::Forbid`] or a
-    /// reservation leaves, is searched from a random bucket on instead, which favours elements after gaps.
+    /// be. In the buckets with still more elements, about one in a thousand, those that are too many share the last
+    /// place. A table that is nearly empty, which only [`ResizePolicy::Forbid`] or a reservation leaves, is searched
+    /// from a random bucket on instead, which favours elements after gaps.
     ///
     /// [`ResizePolicy::Forbid`]: super::ResizePolicy::Forbid
     pub fn random(&self, rng: &mut impl FnMut() -> u64) -> Option<ElementRef<'_, E>> {
         if self.is_empty() {
             return None;
         }
-        for _ in 0..RANDOM_TRIES {
-            // SAFETY: the index is of a bucket in use.
-            let head = unsafe { self.head(self.random_index(rng)) };
-            // SAFETY: likewise.
-            let count = unsafe { bucket::count(head) };
-            let place = below(rng, count.max(self.places_drawn()));
-            if place < count {
-                return self.nth_place(head, place);
-            }
+        if let Some(drawn) = self.draw(rng, RANDOM_DRAWS, Meta::occupied) {
+            return Some(drawn);
         }
         let start = self.random_index(rng);
         self.indexes_from(start).find_map(|index| {
             // SAFETY: the index is of a bucket in use.
             let head = unsafe { self.head(index) };
             // SAFETY: likewise.
-            let count = unsafe { bucket::count(head) };
-            if count == 0 { None } else { self.nth_place(head, below(rng, count)) }
+            let count = unsafe { bucket::count(head, Meta::occupied) };
+            if count == 0 { None } else { self.nth(head, below(rng, count), Meta::occupied) }
         })
     }
 
@@ -123,17 +132,34 @@ impl<E: Element> HashTable<E> {
         if self.marked_len() == 0 {
             return None;
         }
-        for _ in 0..RANDOM_MARKED_TRIES {
-            // SAFETY: the index is of a bucket in use.
-            let head = unsafe { self.head(self.random_index(rng)) };
-            // SAFETY: likewise.
-            let count = unsafe { bucket::count_marked(head) };
-            let place = below(rng, count.max(self.places_drawn()));
-            if place < count {
-                return self.nth_marked_place(head, place);
-            }
+        if let Some(drawn) = self.draw(rng, RANDOM_MARKED_DRAWS, Meta::marked_slots) {
+            return Some(drawn);
         }
         self.nth_marked(below(rng, self.marked))
+    }
+
+    /// Draws buckets and places, as [`Self::random`] says, among the elements in the slots that `of` chooses.
+    fn draw(
+        &self,
+        rng: &mut impl FnMut() -> u64,
+        draws: usize,
+        of: impl Fn(Meta) -> SlotSet,
+    ) -> Option<ElementRef<'_, E>> {
+        let places = self.places_drawn();
+        for _ in 0..draws {
+            for head in self.random_heads(rng) {
+                let place = below(rng, places);
+                if let Some(found) = self.nth(head, place, &of) {
+                    if place < places - 1 {
+                        return Some(found);
+                    }
+                    // SAFETY: `head` is a bucket of this table.
+                    let too_many = unsafe { bucket::count(head, &of) } - place;
+                    return self.nth(head, place + below(rng, too_many), &of);
+                }
+            }
+        }
+        None
     }
 
     /// Shows up to `count` elements that lie together, from a random bucket on; says how many.
@@ -156,7 +182,7 @@ impl<E: Element> HashTable<E> {
             }
             // SAFETY: the index is of a bucket in use, and the places of elements in it.
             unsafe {
-                self.each_place(self.head(index), |place| {
+                self.each_place(self.head(index), Meta::occupied, |place| {
                     if shown < count {
                         shown += 1;
                         f(self.element_at(place));
@@ -189,7 +215,7 @@ impl<E: Element> HashTable<E> {
                 }
                 // SAFETY: the index is of a bucket in use, and the places of elements in it.
                 unsafe {
-                    self.each_marked_place(self.head(index), |place| {
+                    self.each_place(self.head(index), Meta::marked_slots, |place| {
                         if shown < count {
                             shown += 1;
                             f(self.element_at(place));
@@ -203,10 +229,10 @@ impl<E: Element> HashTable<E> {
     }
 
     /// The number of places that [`Self::random`] draws from: the elements of a bucket not yet split, which has
-    /// the higher mean, and four standard deviations more.
+    /// the higher mean, and three standard deviations more.
     fn places_drawn(&self) -> usize {
         let mean = self.len >> self.level();
-        mean + 4 * mean.isqrt() + 4
+        mean + 3 * mean.isqrt() + 3
     }
 
     /// A bucket chosen at random, of a table that has some.
@@ -214,39 +240,35 @@ impl<E: Element> HashTable<E> {
         below(rng, self.buckets as usize)
     }
 
+    /// Some buckets chosen at random, of a table that has some, on their way into the cache.
+    fn random_heads(&self, rng: &mut impl FnMut() -> u64) -> [BucketPtr; DRAWN_AT_ONCE] {
+        std::array::from_fn(|_| {
+            // SAFETY: the index is of a bucket in use.
+            let head = unsafe { self.head(self.random_index(rng)) };
+            head.prefetch();
+            head
+        })
+    }
+
     /// All buckets, from `start` on and around.
     fn indexes_from(&self, start: usize) -> impl Iterator<Item = usize> + use<E> {
         (start..self.buckets as usize).chain(0..start)
     }
 
-    fn nth_place(&self, head: BucketPtr, n: usize) -> Option<ElementRef<'_, E>> {
-        let mut found = None;
-        let mut before = 0;
-        // SAFETY: `head` is a bucket of this table, and the places of elements in it.
-        unsafe {
-            self.each_place(head, |place| {
-                if before == n {
-                    found = Some(self.element_at(place));
-                }
-                before += 1;
-            });
+    /// The element before which there are `n` in the chain of `head`, of those in the slots that `of` chooses.
+    fn nth(&self, head: BucketPtr, mut n: usize, of: impl Fn(Meta) -> SlotSet) -> Option<ElementRef<'_, E>> {
+        let mut bucket = head;
+        loop {
+            // SAFETY: `head` is a bucket of this table.
+            let slots = of(unsafe { bucket.meta() });
+            if let Some(slot) = { slots }.nth(n) {
+                // SAFETY: the slot is occupied.
+                return Some(unsafe { self.element_at(Place { bucket, slot }) });
+            }
+            n -= slots.len();
+            // SAFETY: as above.
+            bucket = unsafe { bucket.next() }?;
         }
-        found
-    }
-
-    fn nth_marked_place(&self, head: BucketPtr, n: usize) -> Option<ElementRef<'_, E>> {
-        let mut found = None;
-        let mut before = 0;
-        // SAFETY: `head` is a bucket of this table, and the places of elements in it.
-        unsafe {
-            self.each_marked_place(head, |place| {
-                if before == n {
-                    found = Some(self.element_at(place));
-                }
-                before += 1;
-            });
-        }
-        found
     }
 
     /// The marked element before which there are `n`, in the order of memory.
@@ -263,9 +285,9 @@ impl<E: Element> HashTable<E> {
                 // SAFETY: the bucket is in use.
                 let head = unsafe { self.head(index) };
                 // SAFETY: likewise.
-                let count = unsafe { bucket::count_marked(head) };
+                let count = unsafe { bucket::count(head, Meta::marked_slots) };
                 if n < count {
-                    return self.nth_marked_place(head, n);
+                    return self.nth(head, n, Meta::marked_slots);
                 }
                 n -= count;
             }
@@ -273,40 +295,18 @@ impl<E: Element> HashTable<E> {
         None
     }
 
+    /// Shows the places of the elements in the chain of `head`, of those in the slots that `of` chooses.
+    ///
     /// # Safety
     ///
     /// - `head` is a bucket of this table.
     #[inline]
-    unsafe fn each_place(&self, head: BucketPtr, mut f: impl FnMut(Place)) {
+    unsafe fn each_place(&self, head: BucketPtr, of: impl Fn(Meta) -> SlotSet, mut f: impl FnMut(Place)) {
         let mut bucket = head;
         // SAFETY: the caller's contract.
         unsafe {
             loop {
-                for slot in bucket.meta().occupied() {
-                    f(Place { bucket, slot });
-                }
-                match bucket.next() {
-                    Some(next) => bucket = next,
-                    None => return,
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// - `head` is a bucket of this table.
-    #[inline]
-    unsafe fn each_marked_place(&self, head: BucketPtr, mut f: impl FnMut(Place)) {
-        let mut bucket = head;
-        // SAFETY: the caller's contract; only a slot with an element is marked.
-        unsafe {
-            loop {
-                let mut marks = bucket.meta().marks();
-                while marks != 0 {
-                    f(Place { bucket, slot: marks.trailing_zeros() as usize });
-                    marks &= marks - 1;
-                }
+                of(bucket.meta()).for_each(|slot| f(Place { bucket, slot }));
                 match bucket.next() {
                     Some(next) => bucket = next,
                     None => return,
@@ -342,13 +342,13 @@ impl<E: Element> HashTable<E> {
             // SAFETY: the bucket is in use, and the places of elements in it.
             unsafe {
                 let head = self.head(index);
-                self.each_place(head, |place| {
+                self.each_place(head, Meta::occupied, |place| {
                     let element = self.element_at(place);
                     let hash = E::hash(element.key());
                     assert_eq!(self.index_of(hash), index, "an element is in a bucket not its own");
                     assert!(place.bucket.agrees(place.slot, bucket::Print::of(hash)));
                 });
-                segment_marks += bucket::count_marked(head);
+                segment_marks += bucket::count(head, Meta::marked_slots);
             }
             if (index + 1) % SEGMENT == 0 || index + 1 == stats.buckets {
                 assert_eq!(segment_marks, self.storage.marked_around(index, self.marked));
