@@ -91,10 +91,15 @@ fn expire_generic(srv: &mut Server, c: &mut Client, unit: Unit, base_ms: i64) ->
     }
     let past = at_ms <= now_ms;
     if past {
-        drop(entry.remove());
+        drop(entry);
+        let lazily = srv.config.lazyfree_lazy_expire;
+        srv.delete_with(c.db, key, lazily);
+        let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+        srv.propagate_as(&[command, key.bytes]);
     } else {
         entry.set_expiry(at_ms);
         drop(entry);
+        srv.propagate_as(&[b"PEXPIREAT", key.bytes, itoa::Buffer::new().format(at_ms).as_bytes()]);
     }
     let event = if past { "del" } else { "expire" };
     srv.signal_modified(c.db, key.bytes, 1);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::db::LookupFlags;
 use crate::db::kvstore::KvStore;
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
+use crate::db::{blocked, multi};
 use crate::ds::{glob, numbers};
 use crate::io::bio::JobKind;
 use crate::server::{Client, CmdError, CmdResult, Server};
@@ -19,11 +20,11 @@ const SCAN_STEPS_PER_COUNT: usize = 10;
 const FLUSH_ASYNC_MIN: usize = 64;
 
 /// Deletes the keys from argument 1 on, and replies how many there were.
-fn delete_generic(srv: &mut Server, c: &mut Client) -> CmdResult {
+fn delete_generic(srv: &mut Server, c: &mut Client, lazily: bool) -> CmdResult {
     let mut deleted = 0;
     for i in 1..c.argv.len() {
         let key = c.argv.key(i);
-        if srv.delete(c.db, key) {
+        if srv.delete_with(c.db, key, lazily) {
             srv.signal_modified(c.db, key.bytes, 1);
             notify_keyspace_event(srv, NotifyFlags::GENERIC, "del", key.bytes, c.db);
             deleted += 1;
@@ -35,14 +36,12 @@ fn delete_generic(srv: &mut Server, c: &mut Client) -> CmdResult {
 
 /// `DEL key [key ...]`
 pub fn del(srv: &mut Server, c: &mut Client) -> CmdResult {
-    delete_generic(srv, c)
+    delete_generic(srv, c, srv.config.lazyfree_lazy_user_del)
 }
 
 /// `UNLINK key [key ...]`
-///
-/// A string is one or two allocations, which are freed at once at the cost of handing them to a thread.
 pub fn unlink(srv: &mut Server, c: &mut Client) -> CmdResult {
-    delete_generic(srv, c)
+    delete_generic(srv, c, true)
 }
 
 fn count_present(srv: &mut Server, c: &mut Client, flags: LookupFlags) -> CmdResult {
@@ -193,9 +192,8 @@ fn rename_generic(srv: &mut Server, c: &mut Client, only_new: bool) -> CmdResult
             srv.delete(c.db, to);
         }
         let entry = srv.dbs[c.db].keys.remove(from).ok_or(CmdError::NoSuchKey)?;
-        let renamed = entry.view().copy_to(to.bytes);
-        drop(entry);
-        srv.add_entry(c.db, to, renamed);
+        blocked::signal_key_deleted(srv, c.db, from.bytes);
+        srv.add_entry(c.db, to, entry.rename(to.bytes));
         srv.signal_modified(c.db, from.bytes, 1);
         srv.signal_modified(c.db, to.bytes, 0);
         notify_keyspace_event(srv, NotifyFlags::GENERIC, "rename_from", from.bytes, c.db);
@@ -244,6 +242,7 @@ pub fn move_(srv: &mut Server, c: &mut Client) -> CmdResult {
         return Ok(());
     }
     let entry = srv.dbs[c.db].keys.remove(key).ok_or(CmdError::NoSuchKey)?;
+    blocked::signal_key_deleted(srv, c.db, key.bytes);
     srv.add_entry(target, key, entry);
     srv.signal_modified(c.db, key.bytes, 1);
     srv.signal_modified(target, key.bytes, 0);
@@ -304,8 +303,12 @@ pub fn swapdb(srv: &mut Server, c: &mut Client) -> CmdResult {
     let second = c.argv.int(2).map_err(|_| CmdError::text("ERR invalid second DB index"))?;
     let (a, b) = (in_range(srv, first)?, in_range(srv, second)?);
     if a != b {
+        multi::touch_watched_database(srv, a, Some(b));
+        multi::touch_watched_database(srv, b, Some(a));
         srv.dbs.swap(a, b);
         (srv.dbs[a].id, srv.dbs[b].id) = (a, b);
+        blocked::signal_database_changed(srv, a);
+        blocked::signal_database_changed(srv, b);
     }
     srv.dirty(1);
     c.out.ok();
@@ -330,6 +333,7 @@ fn flush_is_async(srv: &Server, c: &Client) -> Result<bool, CmdError> {
 
 /// Empties a database and returns how many keys it had.
 pub fn empty_db(srv: &mut Server, db: usize, in_background: bool) -> usize {
+    multi::touch_watched_database(srv, db, None);
     let database = &mut srv.dbs[db];
     let old: KvStore = std::mem::take(&mut database.keys);
     (database.avg_ttl_ms, database.expires_cursor) = (0, 0);
@@ -338,6 +342,7 @@ pub fn empty_db(srv: &mut Server, db: usize, in_background: bool) -> usize {
         srv.stats.lazyfreed_objects += removed as u64;
         srv.bio.submit(JobKind::LazyFree, move || drop(old));
     }
+    blocked::signal_database_changed(srv, db);
     removed
 }
 

@@ -5,7 +5,7 @@
 //! with an expiry can be counted, sampled and walked without a table of their own; [`EntryMut`], the only way to change
 //! an entry that is in a table, keeps mark and expiry together.
 
-use crate::db::object::{Entry, EntryRef, Expiry, Loan, NewStr};
+use crate::db::object::{Entry, EntryRef, Expiry, Loan, NewStr, Object, ObjectMut};
 use crate::ds::hashtable::{self, ElementMut, ElementRef, HashTable, VacantEntry};
 use crate::server::Key;
 
@@ -168,6 +168,12 @@ impl<'t> EntryMut<'t> {
         self.0.write_at(offset, bytes);
     }
 
+    /// The collection, to be changed; of a key that holds one of this type.
+    #[inline]
+    pub fn object_mut<T: Object>(&mut self) -> ObjectMut<'_, T> {
+        self.0.object_mut()
+    }
+
     /// Sets the expiry to the Unix time `at_ms`.
     pub fn set_expiry(&mut self, at_ms: i64) {
         self.0.set_expiry(at_ms);
@@ -182,6 +188,12 @@ impl<'t> EntryMut<'t> {
             self.0.set_mark(false);
         }
         had_one
+    }
+
+    /// Puts another entry of the same key in the place of this one, which is given back.
+    pub fn replace(&mut self, entry: Entry) -> Entry {
+        self.0.set_mark(entry.view().expiry().is_some());
+        self.0.replace(entry)
     }
 
     /// Takes the entry out of the table.

@@ -19,14 +19,17 @@
 use crate::db::evict::Touch;
 use crate::db::kvstore::{EntryMut, KvStore, Mutable, Place};
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
-use crate::db::object::{Entry, EntryRef, Expiry, NewStr, Shared, Type, lend};
+use crate::db::object::{Entry, EntryRef, Expiry, NewStr, Object, Shared, Type, lend};
 use crate::io::monotonic;
 use crate::server::{CmdError, Key, Server, latency};
 
+pub mod blocked;
 pub mod evict;
 pub mod expire;
 pub mod keyspace;
 pub mod kvstore;
+pub mod lazyfree;
+pub mod multi;
 pub mod notify;
 pub mod object;
 pub mod object_cmd;
@@ -115,6 +118,8 @@ enum Stored {
     Changed,
     /// The key was not there.
     Created,
+    /// The key was there and held a collection, which is this.
+    Replaced(Entry),
     /// The key was there, but had expired.
     Revived,
 }
@@ -253,6 +258,10 @@ impl Server {
         match self.store(db, key, value, expiry) {
             Stored::Changed => {}
             Stored::Created => self.announce_new(db, key.bytes),
+            Stored::Replaced(old) => {
+                lazyfree::dispose(self, old, self.config.lazyfree_lazy_server_del);
+                blocked::signal_key_replaced(self, db, key.bytes, Type::String);
+            }
             Stored::Revived => {
                 self.announce_expired(db, key.bytes);
                 self.announce_new(db, key.bytes);
@@ -271,6 +280,15 @@ impl Server {
                 entry.view().set_clock(initial_clock);
                 Stored::Revived
             }
+            Place::Taken(mut entry) if entry.view().value_type() != Type::String => {
+                let at_ms = match expiry {
+                    Expiry::Keep => entry.view().expiry(),
+                    Expiry::Clear => None,
+                    Expiry::At(at_ms) => Some(at_ms),
+                };
+                let old = entry.replace(Entry::new(key.bytes, value, at_ms, initial_clock));
+                Stored::Replaced(old)
+            }
             Place::Taken(mut entry) => {
                 entry.set_string(value, expiry);
                 touch.apply(entry.view());
@@ -284,11 +302,30 @@ impl Server {
         }
     }
 
+    /// Stores a collection under `key`, whatever was there; an expiry goes. A key that was not there is published as
+    /// `new`. The caller counts the change ([`Server::dirty`]) and publishes its event.
+    pub fn set_object<T: Object>(&mut self, db: usize, key: Key<'_>, value: T) {
+        if self.exists(db, key) {
+            let old = self.dbs[db].keys.remove(key);
+            let entry = Entry::with_object(key.bytes, value, None, self.initial_clock());
+            self.dbs[db].keys.insert(key.hash, entry);
+            old.into_iter()
+                .for_each(|old| lazyfree::dispose(self, old, self.config.lazyfree_lazy_server_del));
+            blocked::signal_key_replaced(self, db, key.bytes, T::TYPE);
+        } else {
+            let entry = Entry::with_object(key.bytes, value, None, self.initial_clock());
+            self.add_entry(db, key, entry);
+        }
+        self.signal_modified(db, key.bytes, 0);
+    }
+
     /// Adds an entry under its key, which is not there yet. The caller signals the change.
     pub fn add_entry(&mut self, db: usize, key: Key<'_>, entry: Entry) {
         debug_assert_eq!(entry.view().key(), key.bytes);
+        let value_type = entry.view().value_type();
         self.dbs[db].keys.insert(key.hash, entry);
         self.announce_new(db, key.bytes);
+        blocked::signal_key_as_ready(self, db, key.bytes, value_type);
     }
 
     /// What follows when a key has come into being.
@@ -298,10 +335,16 @@ impl Server {
 
     /// Deletes `key`; returns whether it was there and had not expired. The caller signals the change.
     pub fn delete(&mut self, db: usize, key: Key<'_>) -> bool {
+        self.delete_with(db, key, self.config.lazyfree_lazy_server_del)
+    }
+
+    /// [`Server::delete`], with the value freed `lazily` or not.
+    pub fn delete_with(&mut self, db: usize, key: Key<'_>, lazily: bool) -> bool {
         let now_ms = self.clock.unix_ms;
         let Some(entry) = self.dbs[db].keys.remove(key) else { return false };
         let expired = entry.view().expired(now_ms);
-        drop(entry);
+        lazyfree::dispose(self, entry, lazily);
+        blocked::signal_key_deleted(self, db, key.bytes);
         if expired {
             self.announce_expired(db, key.bytes);
         }
@@ -316,7 +359,8 @@ impl Server {
         }
         let start_ns = monotonic::now_ns();
         let Some(entry) = self.dbs[db].keys.remove(key) else { return };
-        drop(entry);
+        lazyfree::dispose(self, entry, self.config.lazyfree_lazy_expire);
+        blocked::signal_key_deleted(self, db, key.bytes);
         let took_ms = (monotonic::now_ns() - start_ns) / 1_000_000;
         latency::add_sample_if_needed(self, latency::Event::ExpireDel, took_ms);
         self.announce_expired(db, key.bytes);
@@ -329,6 +373,10 @@ impl Server {
 
     /// What follows when a key was deleted because its expiry has passed.
     fn announce_expired(&mut self, db: usize, key: &[u8]) {
+        if self.propagation.wanted {
+            let command: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+            self.also_propagate(db, &[command, key]);
+        }
         notify_keyspace_event(self, NotifyFlags::EXPIRED, "expired", key, db);
         self.signal_modified(db, key, 0);
         self.stats.expired_keys += 1;
@@ -363,8 +411,11 @@ impl Server {
     /// Notes that `key` was changed, created or deleted by a command: the one place where all that depends on a
     /// key's value learns of it. `changes` is what counts towards save points: keys or elements changed.
     #[inline]
-    pub fn signal_modified(&mut self, _db: usize, _key: &[u8], changes: usize) {
+    pub fn signal_modified(&mut self, db: usize, key: &[u8], changes: usize) {
         self.dirty(changes);
+        if !self.watches.is_empty() {
+            multi::touch_watched(self, db, key);
+        }
     }
 }
 

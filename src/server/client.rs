@@ -6,6 +6,8 @@
 
 use std::ops::{BitOr, BitOrAssign};
 
+use crate::db::blocked::BlockState;
+use crate::db::multi::MultiState;
 use crate::db::pubsub::ClientPubsub;
 use crate::io::connection::Connection;
 use crate::server::argv::Argv;
@@ -68,6 +70,19 @@ impl ClientFlags {
     pub const WRITE_STALLED: ClientFlags = ClientFlags(1 << 15);
     /// The socket may hold more input than was read.
     pub const READABLE: ClientFlags = ClientFlags(1 << 16);
+    /// Has begun a transaction: commands are queued.
+    pub const MULTI: ClientFlags = ClientFlags(1 << 17);
+    /// A command of the transaction was refused: EXEC will be, too.
+    pub const DIRTY_EXEC: ClientFlags = ClientFlags(1 << 18);
+    /// Commands may not wait: within EXEC, and for clients that are no connections.
+    pub const DENY_BLOCKING: ClientFlags = ClientFlags(1 << 19);
+    /// The command at hand has waited and is run again.
+    pub const REEXECUTING: ClientFlags = ClientFlags(1 << 20);
+
+    /// Those that ask for a look before each command.
+    pub const fn special() -> ClientFlags {
+        ClientFlags(ClientFlags::PUBSUB.0 | ClientFlags::MULTI.0)
+    }
 
     /// Those that ask for a look after each command.
     pub const fn settle() -> ClientFlags {
@@ -161,6 +176,10 @@ pub struct Client {
     pub info: ClientInfo,
     /// Subscriptions.
     pub pubsub: Option<Box<ClientPubsub>>,
+    /// The transaction in the making.
+    pub multi: Option<Box<MultiState>>,
+    /// What the client waits for, if it waits for keys.
+    pub blocked: Option<Box<BlockState>>,
 }
 
 /// What a client has said of itself, and where it comes from.
@@ -190,6 +209,11 @@ impl Client {
     /// Outside of a command.
     pub fn spec(&self) -> &'static CommandSpec {
         self.cmd.expect("a command is at hand")
+    }
+
+    /// Whether a command may make the client wait. Where not, it answers as if its time were up.
+    pub fn may_block(&self) -> bool {
+        self.conn.is_some() && !self.flags.contains(ClientFlags::DENY_BLOCKING)
     }
 
     /// The name of the authenticated user.

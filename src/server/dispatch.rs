@@ -4,6 +4,7 @@
 //! [`process_command`]'s; they are ordered as upstream's, because the order decides which error a client sees.
 
 use crate::cmd_err;
+use crate::db::{blocked, multi};
 use crate::ds::sds;
 use crate::io::monotonic;
 use crate::server::client::{Client, ClientFlags};
@@ -83,11 +84,14 @@ fn unknown_command(c: &Client) -> CmdError {
     CmdError::Bytes(text.into_boxed_slice())
 }
 
+/// Flags of a client whose commands are not simply called.
+const SPECIAL: ClientFlags = ClientFlags::special();
+
 /// Whether anything but lookup and arity may stand in the way of the command.
 #[inline]
 fn needs_check(srv: &Server, c: &Client, spec: &CommandSpec) -> bool {
     !c.flags.contains(ClientFlags::AUTHENTICATED)
-        || c.flags.intersects(ClientFlags::PUBSUB)
+        || c.flags.intersects(SPECIAL)
         || spec.flags.contains(CommandFlags::PROTECTED)
         || srv.net.pause.is_some()
 }
@@ -112,14 +116,34 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
         reject(srv, c, Some(spec), &error);
         return Some(Outcome::Done);
     }
-    let pause = srv.net.pause?;
-    let writes = spec.flags.intersects(CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE));
-    if pause.until_ms > srv.clock.unix_ms && (pause.all || writes) {
+    if c.flags.contains(ClientFlags::MULTI) && spec.flags.contains(CommandFlags::NO_MULTI) {
+        let error = CmdError::text("ERR Command not allowed inside a transaction");
+        reject(srv, c, Some(spec), &error);
+        return Some(Outcome::Done);
+    }
+    if is_paused(srv, c, spec) {
         c.flags.insert(ClientFlags::BLOCKED);
         srv.net.paused.push(c.handle);
         return Some(Outcome::Postponed);
     }
+    if c.flags.contains(ClientFlags::MULTI) && !multi::runs_at_once(spec) {
+        let mark = c.out.mark();
+        multi::queue(c, spec);
+        settle_reply(srv, c, mark);
+        return Some(Outcome::Done);
+    }
     None
+}
+
+/// Whether CLIENT PAUSE holds the command back. What is queued in a transaction is held back with its EXEC.
+fn is_paused(srv: &Server, c: &Client, spec: &CommandSpec) -> bool {
+    let Some(pause) = srv.net.pause else { return false };
+    if pause.until_ms <= srv.clock.unix_ms || c.flags.contains(ClientFlags::REEXECUTING) {
+        return false;
+    }
+    let queued = c.multi.as_ref().is_some_and(|multi| multi.writes()) && spec.name == "exec";
+    let writes = spec.flags.intersects(CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE));
+    pause.all || queued || (writes && !c.flags.contains(ClientFlags::MULTI))
 }
 
 /// Why a protected command may not be called here, if so.
@@ -159,8 +183,26 @@ fn reject(srv: &mut Server, c: &mut Client, spec: Option<&'static CommandSpec>, 
         srv.stats.command(spec.id).rejected += 1;
     }
     let mark = c.out.mark();
-    reply_error(srv, c, error);
+    if c.flags.contains(ClientFlags::MULTI) {
+        reject_in_transaction(srv, c, spec, error);
+    } else {
+        reply_error(srv, c, error);
+    }
     settle_reply(srv, c, mark);
+}
+
+/// A command that is refused spoils the transaction; an EXEC that is refused ends it.
+fn reject_in_transaction(srv: &mut Server, c: &mut Client, spec: Option<&CommandSpec>, error: &CmdError) {
+    if spec.is_none_or(|spec| spec.name != "exec") {
+        c.flags.insert(ClientFlags::DIRTY_EXEC);
+        c.multi = Some(Box::default()); // What was queued will not run.
+        return reply_error(srv, c, error);
+    }
+    multi::discard_transaction(srv, c);
+    let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
+    let reason = error.to_bytes();
+    text.extend_from_slice(reason.strip_prefix(b"ERR ").unwrap_or(&reason));
+    reply_error(srv, c, &CmdError::Bytes(text.into()));
 }
 
 /// Replies an error and counts it.
@@ -179,13 +221,18 @@ pub fn call(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) {
     srv.no_touch = c.flags.contains(ClientFlags::NO_TOUCH) && spec.name != "touch";
     srv.stats.commands_processed += 1;
     let proc = spec.proc.expect("a command that was resolved has a procedure");
+    let (db, outer) = (c.db, srv.begin_command());
     let running = crash::enter(c);
     let result = proc(srv, c);
     drop(running);
+    srv.end_command(c, db, outer);
     let end_ns = monotonic::now_ns();
     srv.clock.mono_ns = end_ns;
     let ns = end_ns.saturating_sub(start_ns);
     c.last_cmd = Some(spec);
+    if c.blocked.is_some() {
+        return; // It is not over: what is to be noted will be when it is.
+    }
 
     let track = srv.config.latency_tracking;
     let stats = srv.stats.command(spec.id);
@@ -202,9 +249,13 @@ pub fn call(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) {
     if ns >= srv.slow_ns || !srv.monitors.is_empty() {
         note(srv, c, spec, ns);
     }
+    if srv.propagation.inside_unit() {
+        return; // Within a transaction: the rest is done once, at its end.
+    }
     if !srv.net.deferred_pushes.is_empty() || c.flags.intersects(SETTLE) {
         settle_reply(srv, c, mark);
     }
+    blocked::serve_after_command(srv);
 }
 
 /// Flags of a client whose replies need a look after each command.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::db::expire;
+use crate::db::{blocked, expire};
 use crate::server::networking::{self, TOKEN_INTERNAL};
 use crate::server::{Server, cron, signals};
 
@@ -53,6 +53,7 @@ fn before_sleep(srv: &mut Server) {
         expire::fast_cycle(srv);
     }
     networking::check_pause(srv);
+    blocked::before_sleep(srv);
     networking::flush_pending(srv);
     networking::close_pending(srv);
     signals::check(srv);
@@ -66,6 +67,9 @@ fn sleep_time(srv: &mut Server, most: Option<Duration>) -> Duration {
     let mut timeout = cron::time_to_next(srv);
     if let Some(pause) = networking::check_pause(srv) {
         timeout = timeout.min(pause);
+    }
+    if let Some(deadline) = blocked::time_to_next(srv) {
+        timeout = timeout.min(deadline);
     }
     most.map_or(timeout, |most| timeout.min(most))
 }

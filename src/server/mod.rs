@@ -5,6 +5,8 @@
 //! names: `networking` reads and writes, `dispatch` checks and calls commands, `cron` does what time brings.
 
 use crate::db::Db;
+use crate::db::blocked::Blocked;
+use crate::db::multi::Watches;
 use crate::db::pubsub::Pubsub;
 use crate::ds::siphash;
 use crate::io::ae::EventLoop;
@@ -31,6 +33,7 @@ pub mod monitor;
 pub mod networking;
 pub mod oom_score;
 pub mod process;
+pub mod propagate;
 pub mod redact;
 pub mod reply;
 pub mod resp;
@@ -48,6 +51,7 @@ pub use argv::{Argv, Key};
 pub use client::{Client, ClientFlags, ClientId, Clients};
 pub use commands::{CommandProc, CommandSpec, CommandTable};
 pub use error::{CmdError, CmdResult};
+pub use propagate::Propagation;
 pub use reply::Out;
 
 /// The whole state of a running server.
@@ -73,6 +77,12 @@ pub struct Server {
     pub bio: Bio,
     /// Channels, patterns and who listens.
     pub pubsub: Pubsub,
+    /// Who watches which keys: WATCH.
+    pub watches: Watches,
+    /// Who waits for which keys: BLPOP and its kin.
+    pub blocked: Blocked,
+    /// What is to be told to replicas and the append-only file.
+    pub propagation: Propagation,
     /// Commands that were slow.
     pub slowlog: slowlog::Slowlog,
     /// Events that were slow.

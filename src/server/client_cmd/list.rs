@@ -46,6 +46,7 @@ impl ClientType {
 const FLAG_LETTERS: &[(char, ClientFlags)] = &[
     ('O', ClientFlags::MONITOR),
     ('P', ClientFlags::PUBSUB),
+    ('x', ClientFlags::MULTI),
     ('b', ClientFlags::BLOCKED),
     ('c', ClientFlags::CLOSE_AFTER_REPLY),
     ('A', ClientFlags::CLOSE_ASAP),
@@ -55,9 +56,12 @@ const FLAG_LETTERS: &[(char, ClientFlags)] = &[
 ];
 
 /// The `flags` field: a letter for each thing that is special about the client, `N` when there is none.
-fn flag_letters(flags: ClientFlags) -> String {
-    let letters: String =
+fn flag_letters(flags: ClientFlags, watch_is_dirty: bool) -> String {
+    let mut letters: String =
         FLAG_LETTERS.iter().filter(|(_, flag)| flags.contains(*flag)).map(|&(letter, _)| letter).collect();
+    if watch_is_dirty {
+        letters.push('d');
+    }
     if letters.is_empty() { "N".into() } else { letters }
 }
 
@@ -73,6 +77,7 @@ pub fn memory_of(c: &Client) -> usize {
         + c.info.laddr.len()
         + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
         + c.pubsub.as_ref().map_or(0, |p| size_of_val(&**p))
+        + c.multi.as_ref().map_or(0, |multi| multi.mem_bytes())
 }
 
 /// The line that describes `c`, without a line break.
@@ -87,7 +92,7 @@ pub fn describe(srv: &Server, c: &Client) -> String {
     let _ = write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} \
-         ssub={shard_channels} multi=-1 watch=0",
+         ssub={shard_channels} multi={} watch={}",
         c.id,
         c.info.addr,
         c.info.laddr,
@@ -95,15 +100,18 @@ pub fn describe(srv: &Server, c: &Client) -> String {
         text(&c.info.name),
         now_s.saturating_sub(c.created_ms / 1000),
         now_s.saturating_sub(c.last_interaction),
-        flag_letters(c.flags),
+        flag_letters(c.flags, srv.watches.is_dirty(c.handle)),
         c.db,
+        c.multi.as_ref().map_or(-1, |multi| multi.len() as i64),
+        srv.watches.keys_of(c.handle),
     );
     let _ = write!(
         line,
-        " qbuf={} qbuf-free={} argv-mem={} multi-mem=0 rbs={} rbp={} obl={} oll={} omem={} tot-mem={} events={}",
+        " qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} oll={} omem={} tot-mem={} events={}",
         c.input.len(),
         c.input.free(),
         c.argv.len_sum(),
+        c.multi.as_ref().map_or(0, |multi| multi.mem_bytes()),
         c.out.tail_capacity(),
         c.out.tail_capacity(),
         c.out.tail_len(),
@@ -179,10 +187,10 @@ mod tests {
 
     #[test]
     fn flags_are_letters_in_a_fixed_order() {
-        assert_eq!(flag_letters(ClientFlags::NONE), "N");
-        assert_eq!(flag_letters(ClientFlags::AUTHENTICATED | ClientFlags::PENDING_WRITE), "N");
+        assert_eq!(flag_letters(ClientFlags::NONE, false), "N");
+        assert_eq!(flag_letters(ClientFlags::AUTHENTICATED | ClientFlags::PENDING_WRITE, false), "N");
         assert_eq!(
-            flag_letters(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::UNIX_SOCKET),
+            flag_letters(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::UNIX_SOCKET, true),
             "UeT"
         );
     }

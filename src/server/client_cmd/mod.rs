@@ -11,7 +11,8 @@ mod kill;
 mod list;
 
 use crate::cmd_err;
-use crate::db::pubsub;
+use crate::db::blocked::{self, Unblock};
+use crate::db::{multi, pubsub};
 use crate::server::client::ClientFlags;
 use crate::server::{Client, CmdError, CmdResult, Server, monitor, networking};
 
@@ -117,6 +118,7 @@ pub fn reset(srv: &mut Server, c: &mut Client) -> CmdResult {
         pubsub::forget_client(srv, c);
         c.pubsub = None;
     }
+    multi::discard_transaction(srv, c);
     for flag in [
         ClientFlags::MONITOR,
         ClientFlags::PUBSUB,
@@ -278,16 +280,18 @@ pub fn client_reply(_srv: &mut Server, c: &mut Client) -> CmdResult {
 
 /// `CLIENT UNBLOCK client-id [TIMEOUT | ERROR]`
 ///
-/// Answers how many clients it woke. A client that CLIENT PAUSE holds back is not woken by this, and no command
-/// blocks otherwise.
-pub fn client_unblock(_srv: &mut Server, c: &mut Client) -> CmdResult {
-    match c.argv.len() {
-        3 => {}
-        4 if c.argv.is(3, b"timeout") || c.argv.is(3, b"error") => {}
+/// Answers how many clients it woke. A client that CLIENT PAUSE holds back is not woken by this.
+pub fn client_unblock(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let how = match c.argv.len() {
+        3 => Unblock::Timeout,
+        4 if c.argv.is(3, b"timeout") => Unblock::Timeout,
+        4 if c.argv.is(3, b"error") => Unblock::Error,
         4 => return Err(CmdError::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(CmdError::Syntax),
-    }
-    c.argv.int(2)?;
-    c.out.int(0);
+    };
+    let id = c.argv.int(2)?;
+    let found = srv.clients.iter().find(|other| other.id as i64 == id).map(|other| other.handle);
+    let woken = found.is_some_and(|handle| blocked::unblock(srv, handle, how));
+    c.out.int(i64::from(woken));
     Ok(())
 }

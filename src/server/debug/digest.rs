@@ -39,6 +39,7 @@ impl Digest {
         self.mix(&(value_type as u32).to_be_bytes());
         match value_type {
             Type::String => self.mix(entry.string().bytes(&mut itoa::Buffer::new())),
+            Type::List | Type::Set | Type::ZSet | Type::Hash | Type::Stream => {}
         }
         if entry.expiry().is_some() {
             self.xor(EXPIRE_MARK);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::db::LookupFlags;
 use crate::db::evict;
+use crate::db::object::{EntryRef, Type};
 use crate::db::object_cmd;
 use crate::ds::hashtable::Stats;
 use crate::ds::lzf;
@@ -41,6 +42,15 @@ fn serialized_len(string: &[u8]) -> usize {
     length_len(string.len()) + string.len()
 }
 
+/// What DEBUG OBJECT shows as the serialized length: exact for strings, and for collections the memory they take, which
+/// is what they come to before they are packed.
+fn shown_len(entry: EntryRef<'_>) -> usize {
+    match entry.value_type() {
+        Type::String => serialized_len(entry.string().bytes(&mut itoa::Buffer::new())),
+        _ => entry.mem_bytes(0),
+    }
+}
+
 /// `DEBUG OBJECT key`
 pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
     let now = evict::lru_clock(&srv.clock);
@@ -51,7 +61,7 @@ pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
         entry.addr(),
         object_cmd::refcount(entry),
         entry.encoding().name(),
-        serialized_len(entry.string().bytes(&mut itoa::Buffer::new())),
+        shown_len(entry),
         entry.clock(),
         evict::idle_seconds(entry.clock(), now)
     ));

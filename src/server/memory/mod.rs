@@ -47,24 +47,24 @@ pub fn memory_purge(_srv: &mut Server, c: &mut Client) -> CmdResult {
     Ok(())
 }
 
+/// Elements of a collection that are measured when SAMPLES does not say how many.
+const DEFAULT_SAMPLES: usize = 5;
+
 /// `MEMORY USAGE key [SAMPLES count]`
 ///
 /// Counts the entry with what it points at, but not its slot in the table.
 pub fn memory_usage(srv: &mut Server, c: &mut Client) -> CmdResult {
-    let mut i = 3;
+    let (mut samples, mut i) = (DEFAULT_SAMPLES, 3);
     while i < c.argv.len() {
         if !c.argv.is(i, b"samples") || i + 1 == c.argv.len() {
             return Err(CmdError::Syntax);
         }
-        // Strings have no elements, so the number is only checked.
-        if c.argv.int(i + 1)? < 0 {
-            return Err(CmdError::Syntax);
-        }
+        samples = usize::try_from(c.argv.int(i + 1)?).map_err(|_| CmdError::Syntax)?;
         i += 2;
     }
     let flags = LookupFlags::NO_TOUCH | LookupFlags::NO_NOTIFY | LookupFlags::NO_STATS;
     match srv.lookup(c.db, c.argv.key(2), flags) {
-        Some(entry) => c.out.count(entry.mem_bytes()),
+        Some(entry) => c.out.count(entry.mem_bytes(samples)),
         None => c.out.null(),
     }
     Ok(())

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use mio::Token;
 
-use crate::db::pubsub;
+use crate::db::{blocked, pubsub};
 use crate::io::connection::{Connection, Kind, Read};
 use crate::server::argv::Argv;
 use crate::server::client::{Client, ClientFlags, ClientId};
@@ -34,7 +34,7 @@ use crate::server::{Server, monitor};
 
 pub use input::Input;
 pub use listen::{accept, listen_all, relisten};
-pub use write::{check_limits_of, check_output_limits, flush, flush_pending, send_to};
+pub use write::{check_limits_of, check_output_limits, flush, flush_pending, queue_write, send_to};
 
 /// Bytes read from a client at a time.
 const READ_SIZE: usize = 64 * 1024;
@@ -578,6 +578,8 @@ pub fn free_client(srv: &mut Server, id: ClientId) {
     if c.pubsub.is_some() {
         pubsub::forget_client(srv, &mut c);
     }
+    blocked::forget_client(srv, &mut c);
+    srv.watches.forget(id);
 }
 
 /// Makes a client of a new connection.
@@ -619,6 +621,8 @@ pub fn create_client(srv: &mut Server, conn: Connection) -> std::io::Result<Clie
             net_out: 0,
             info,
             pubsub: None,
+            multi: None,
+            blocked: None,
         })
     });
     if let Err(e) = srv.el.add(fd, token_of(handle)) {
@@ -689,10 +693,11 @@ pub fn serve_pending_accepts(srv: &mut Server) {
 /// Whether something is left to do that no event will announce.
 pub fn has_work(srv: &Server) -> bool {
     let net = &srv.net;
-    !(net.pending_read.is_empty()
-        && net.pending_write.is_empty()
-        && net.pending_accept.is_empty()
-        && net.pending_close.is_empty())
+    srv.blocked.has_work()
+        || !(net.pending_read.is_empty()
+            && net.pending_write.is_empty()
+            && net.pending_accept.is_empty()
+            && net.pending_close.is_empty())
 }
 
 /// Appends the pushes that were sent to the client while its command ran.

@@ -14,8 +14,8 @@
 //!        ├─────────────────────────────────────────────────┤                 │
 //!        │ size of this allocation, u64                    │   if GROWN      │
 //!        ├─────────────────────────────────────────────────┤                 │ 0 to 7 words,
-//!        │ the value: an i64 (INT),                        │                 │ counted in the
-//!        │ or a `bytes::Bytes`, four words (SHARED)        │   unless INLINE │ header
+//!        │ the value: an i64 (INT), a collection's pointer │                 │ counted in the
+//!        │ (OBJECT), or a `Bytes`, four words (SHARED)     │   unless INLINE │ header
 //!        ├─────────────────────────────────────────────────┤                 │
 //!        │ length of the key, u64                          │   if LONG_KEY   ┘
 //!        └─────────────────────────────────────────────────┘
@@ -24,7 +24,7 @@
 //!        └────────────────────────┴────────────────────────┴─ ─ ─ ─┘
 //!
 //!   header, from bit 0:   4 type      4 encoding
-//!                         1 EXPIRY    1 LONG_KEY    1 GROWN    2 kind (INLINE, INT, SHARED)    3 words
+//!                         1 EXPIRY    1 LONG_KEY    1 GROWN    2 kind (INLINE, INT, SHARED, OBJECT)    3 words
 //!                        24 clock     8 length of the key (0 if LONG_KEY)    16 length of an INLINE value
 //! ```
 //!
@@ -45,8 +45,8 @@
 //! A string of up to [`INLINE_MAX`] bytes is inline. Replies from 16 KiB on are queued by reference rather than copied
 //! (`server::reply`), which takes a counted block; below, copying into the output chunk is cheaper than counting.
 //!
-//! A fourth kind, for the types to come, is a word that holds the box of a collection: it differs from SHARED in
-//! nothing but the type that is read from, and dropped at, the value's place.
+//! A collection (list, set, hash, sorted set, stream) is one pointer, and the header's encoding says to what: see
+//! `collection.rs`. The value types themselves are in the files of this folder, without a thought of keys or clients.
 //!
 //! # Change in place
 //!
@@ -58,10 +58,25 @@
 //! # Invariants
 //!
 //! - The allocation's size is the GROWN word if there is one, else [`size_class`] of the bytes in use.
-//! - The header and the bytes in use are initialised, slack need not be; a SHARED value is a live `Bytes`.
+//! - The header and the bytes in use are initialised, slack need not be; a SHARED value is a live `Bytes`, an OBJECT
+//!   one the word of a live collection of the header's type and encoding, or null while that is lent out mutably.
 //! - No reference to a header is ever made: the access clock is written while others hold views of the entry.
 //! - An `EntryRef` lives no longer than a borrow of its `Entry`, and everything but the clock changes through
 //!   `&mut Entry` alone.
+
+mod collection;
+mod hash;
+mod list;
+mod set;
+mod stream;
+mod zset;
+
+pub use collection::{Collection, Object, ObjectMut, ObjectRef, Word};
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+pub use stream::Stream;
+pub use zset::ZSet;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
@@ -100,15 +115,79 @@ pub const CLOCK_MASK: u32 = 0xff_ffff;
 pub enum Type {
     /// A string.
     String = 0,
+    /// A list.
+    List = 1,
+    /// A set.
+    Set = 2,
+    /// A sorted set.
+    ZSet = 3,
+    /// A hash.
+    Hash = 4,
+    /// A stream.
+    Stream = 6,
 }
 
 impl Type {
+    /// All types, in the order of their numbers.
+    pub const ALL: [Type; 6] = [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
+
+    /// One more than the greatest number of a type: the length of a table by type.
+    pub const NUMBERS: usize = Type::Stream as usize + 1;
+
     /// The name that TYPE answers.
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::ZSet => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
+
+    #[inline(always)]
+    fn from_nibble(nibble: u64) -> Type {
+        match nibble {
+            0 => Type::String,
+            1 => Type::List,
+            2 => Type::Set,
+            3 => Type::ZSet,
+            4 => Type::Hash,
+            6 => Type::Stream,
+            other => unreachable!("{other} is no type"),
+        }
+    }
+}
+
+/// Calls for the collection type of a [`Type`] value: `by_type!(header.value_type(), T => drop_as::<T>(raw))`. Strings take
+/// the second arm.
+macro_rules! by_type {
+    ($of:expr, $T:ident => $body:expr, string => $string:expr) => {
+        match $of {
+            Type::String => $string,
+            Type::List => {
+                type $T = List;
+                $body
+            }
+            Type::Set => {
+                type $T = Set;
+                $body
+            }
+            Type::ZSet => {
+                type $T = ZSet;
+                $body
+            }
+            Type::Hash => {
+                type $T = Hash;
+                $body
+            }
+            Type::Stream => {
+                type $T = Stream;
+                $body
+            }
+        }
+    };
 }
 
 /// What OBJECT ENCODING answers. The numbers are upstream's `OBJ_ENCODING_*`.
@@ -119,8 +198,22 @@ pub enum Encoding {
     Raw = 0,
     /// A string that reads as a 64-bit integer.
     Int = 1,
+    /// A table of members or fields.
+    HashTable = 2,
+    /// Integers in order.
+    IntSet = 6,
+    /// A sorted set in an ordered index, whatever its structure.
+    Skiplist = 7,
     /// A short string.
     EmbStr = 8,
+    /// A list of listpacks.
+    Quicklist = 9,
+    /// A radix tree of listpacks.
+    Stream = 10,
+    /// A listpack.
+    Listpack = 11,
+    /// A listpack with the expiries of fields.
+    ListpackEx = 12,
 }
 
 impl Encoding {
@@ -129,15 +222,30 @@ impl Encoding {
         match self {
             Encoding::Raw => "raw",
             Encoding::Int => "int",
+            Encoding::HashTable => "hashtable",
+            Encoding::IntSet => "intset",
+            Encoding::Skiplist => "skiplist",
             Encoding::EmbStr => "embstr",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Stream => "stream",
+            Encoding::Listpack => "listpack",
+            Encoding::ListpackEx => "listpackex",
         }
     }
 
     fn from_nibble(nibble: u64) -> Encoding {
         match nibble {
+            0 => Encoding::Raw,
             1 => Encoding::Int,
+            2 => Encoding::HashTable,
+            6 => Encoding::IntSet,
+            7 => Encoding::Skiplist,
             8 => Encoding::EmbStr,
-            _ => Encoding::Raw,
+            9 => Encoding::Quicklist,
+            10 => Encoding::Stream,
+            11 => Encoding::Listpack,
+            12 => Encoding::ListpackEx,
+            other => unreachable!("{other} is no encoding"),
         }
     }
 }
@@ -283,6 +391,7 @@ enum Kind {
     Inline = 0,
     Int = 1,
     Shared = 2,
+    Object = 3,
 }
 
 impl Kind {
@@ -290,7 +399,7 @@ impl Kind {
     const fn words(self) -> usize {
         match self {
             Kind::Inline => 0,
-            Kind::Int => 1,
+            Kind::Int | Kind::Object => 1,
             Kind::Shared => size_of::<Bytes>() / WORD,
         }
     }
@@ -320,11 +429,11 @@ impl Header {
     const KEY_LEN: u32 = 40;
     const VALUE_LEN: u32 = 48;
 
-    fn new(shape: Shape, encoding: Encoding, clock: u32) -> Header {
+    fn new(shape: Shape, value_type: Type, encoding: Encoding, clock: u32) -> Header {
         let key_len = if shape.long_key() { 0 } else { shape.key_len };
         let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         Header(
-            Type::String as u64
+            value_type as u64
                 | (encoding as u64) << Self::ENCODING
                 | flag(shape.expiry, Self::EXPIRY)
                 | flag(shape.long_key(), Self::LONG_KEY)
@@ -347,8 +456,19 @@ impl Header {
         match self.0 >> Self::KIND & 3 {
             0 => Kind::Inline,
             1 => Kind::Int,
-            _ => Kind::Shared,
+            2 => Kind::Shared,
+            _ => Kind::Object,
         }
+    }
+
+    #[inline(always)]
+    fn value_type(self) -> Type {
+        Type::from_nibble(self.0 & 15)
+    }
+
+    #[inline(always)]
+    fn encoding(self) -> Encoding {
+        Encoding::from_nibble(self.0 >> Self::ENCODING & 15)
     }
 
     /// Offset of the key.
@@ -552,10 +672,9 @@ impl Raw {
         }
     }
 
-    /// Writes all but the value of an entry into uninitialised memory of `size` bytes.
-    unsafe fn init(self, shape: Shape, size: usize, encoding: Encoding, clock: u32, expiry: i64, key: &[u8]) {
+    /// Writes all but the value of an entry into uninitialised memory of `size` bytes; the header is of that shape.
+    unsafe fn init(self, header: Header, shape: Shape, size: usize, expiry: i64, key: &[u8]) {
         debug_assert!(shape.bytes() <= size && shape.key_len == key.len());
-        let header = Header::new(shape, encoding, clock);
         // SAFETY: the memory is the caller's and large enough for the shape; `key` lies elsewhere.
         unsafe {
             self.set_header(header);
@@ -602,9 +721,32 @@ impl Raw {
         // SAFETY: the caller's contract.
         unsafe {
             let header = self.header();
-            if header.kind() == Kind::Shared {
-                self.word::<Bytes>(header.value_word()).drop_in_place();
+            match header.kind() {
+                Kind::Inline | Kind::Int => {}
+                Kind::Shared => self.word::<Bytes>(header.value_word()).drop_in_place(),
+                Kind::Object => self.drop_object(header),
             }
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn drop_object(self, header: Header) {
+        // SAFETY: the caller's contract; the word is that of a collection of the header's type and encoding, unless it
+        // is null because a borrow of it was never given back.
+        unsafe {
+            let word = self.word::<*mut u8>(header.value_word()).read();
+            let Some(word) = NonNull::new(word) else { return };
+            by_type!(header.value_type(), T => drop(T::from_parts(header.encoding(), word)), string => {});
+        }
+    }
+
+    /// The word of the collection that the entry holds.
+    #[inline(always)]
+    unsafe fn object_word(self) -> NonNull<u8> {
+        // SAFETY: the caller's contract: there is a collection.
+        unsafe {
+            let word = self.word::<*mut u8>(self.header().value_word()).read();
+            NonNull::new(word).expect("a collection is lent out")
         }
     }
 }
@@ -627,16 +769,18 @@ impl<'a> EntryRef<'a> {
     /// What the key holds.
     #[inline]
     pub fn value_type(self) -> Type {
-        // The type nibble is 0, the only type there is.
-        Type::String
+        self.header().value_type()
     }
 
     /// What OBJECT ENCODING answers.
     pub fn encoding(self) -> Encoding {
-        Encoding::from_nibble(self.header().0 >> Header::ENCODING & 15)
+        self.header().encoding()
     }
 
     /// The string; of a key that holds one.
+    ///
+    /// # Panics
+    /// If it holds anything else.
     #[inline(always)]
     pub fn string(self) -> StrRef<'a> {
         let header = self.header();
@@ -648,8 +792,24 @@ impl<'a> EntryRef<'a> {
                 }
                 Kind::Int => StrRef::Int(self.raw.word::<i64>(header.value_word()).read()),
                 Kind::Shared => StrRef::Shared(&*self.raw.word::<Bytes>(header.value_word())),
+                Kind::Object => panic!("a collection is no string"),
             }
         }
+    }
+
+    /// The collection; of a key that holds one of this type.
+    ///
+    /// # Panics
+    /// If it holds anything else.
+    #[inline]
+    pub fn object<T: Object>(self) -> ObjectRef<'a, T> {
+        let header = self.header();
+        assert!(
+            header.value_type() == T::TYPE && header.kind() == Kind::Object,
+            "a value is read as what it is"
+        );
+        // SAFETY: the entry is borrowed for 'a; its word is of a collection of this type and encoding.
+        unsafe { ObjectRef::new(header.encoding(), self.raw.object_word()) }
     }
 
     /// The expiry as Unix time in milliseconds.
@@ -690,18 +850,30 @@ impl<'a> EntryRef<'a> {
         self.raw.0.addr().get()
     }
 
-    /// Bytes of memory that key and value take, with what the allocator rounds up.
-    pub fn mem_bytes(self) -> usize {
-        let block = match self.string() {
-            StrRef::Shared(bytes) => good_size(bytes.len()),
-            StrRef::Int(_) | StrRef::Inline(_) => 0,
-        };
+    /// Bytes of memory that key and value take, with what the allocator rounds up. Of a large collection, the size of
+    /// `samples` elements is taken for that of all (0: all are looked at).
+    pub fn mem_bytes(self, samples: usize) -> usize {
+        let block = by_type!(self.value_type(), T => self.object::<T>().mem_bytes(samples), string => {
+            match self.string() {
+                StrRef::Shared(bytes) => good_size(bytes.len()),
+                StrRef::Int(_) | StrRef::Inline(_) => 0,
+            }
+        });
         // SAFETY: the entry is borrowed.
         unsafe { self.raw.size() + block }
     }
 
+    /// How many allocations go when the entry is dropped, roughly.
+    pub fn free_effort(self) -> usize {
+        by_type!(self.value_type(), T => self.object::<T>().free_effort(), string => 1)
+    }
+
     /// The same value, encoding, expiry and clock under another key. A block is shared by the two.
     pub fn copy_to(self, key: &[u8]) -> Entry {
+        by_type!(self.value_type(), T => {
+            let copy = T::clone(&self.object::<T>());
+            return Entry::with_object(key, copy, self.expiry(), self.clock());
+        }, string => {});
         let value = self.string().to_new();
         let form = (value.form().0, self.encoding());
         Entry::build(key, value, form, self.expiry(), self.clock())
@@ -768,12 +940,62 @@ impl Entry {
         let shape = Shape { expiry: expiry.is_some(), grown: false, kind, key_len: key.len(), value_len };
         let size = size_class(shape.bytes());
         let raw = Raw::allocate(size);
+        let header = Header::new(shape, Type::String, encoding, clock);
         // SAFETY: the memory is new, and large enough for a shape that was made for the value.
         unsafe {
-            raw.init(shape, size, encoding, clock, expiry.unwrap_or(NO_EXPIRY), key);
+            raw.init(header, shape, size, expiry.unwrap_or(NO_EXPIRY), key);
             raw.put(value);
         }
         Entry(raw)
+    }
+
+    /// An entry that holds a collection.
+    pub fn with_object<T: Object>(key: &[u8], value: T, expiry: Option<i64>, clock: u32) -> Entry {
+        debug_assert!(expiry.is_none_or(|at_ms| at_ms >= 0));
+        let shape = Shape {
+            expiry: expiry.is_some(),
+            grown: false,
+            kind: Kind::Object,
+            key_len: key.len(),
+            value_len: 0,
+        };
+        let size = size_class(shape.bytes());
+        let raw = Raw::allocate(size);
+        let (encoding, word) = value.into_parts();
+        let header = Header::new(shape, T::TYPE, encoding, clock);
+        // SAFETY: the memory is new, and large enough for the shape, which has one word for the value.
+        unsafe {
+            raw.init(header, shape, size, expiry.unwrap_or(NO_EXPIRY), key);
+            raw.word::<NonNull<u8>>(header.value_word()).write(word);
+        }
+        Entry(raw)
+    }
+
+    /// The same entry under another key.
+    #[must_use]
+    pub fn rename(mut self, key: &[u8]) -> Entry {
+        // SAFETY: the entry is owned.
+        unsafe {
+            let shape = Shape { key_len: key.len(), grown: false, ..self.0.shape() };
+            self.move_to(shape, size_class(shape.bytes()), key);
+        }
+        self
+    }
+
+    /// The collection, to be changed; of a key that holds one of this type.
+    ///
+    /// # Panics
+    /// If it holds anything else.
+    #[inline]
+    pub fn object_mut<T: Object>(&mut self) -> ObjectMut<'_, T> {
+        let header = self.view().header();
+        assert!(
+            header.value_type() == T::TYPE && header.kind() == Kind::Object,
+            "a value is read as what it is"
+        );
+        // SAFETY: the entry is borrowed mutably for as long as the guard lives; its word is of a collection of this type
+        // and encoding.
+        unsafe { ObjectMut::new(self.0, header) }
     }
 
     /// A view, which all that reads is a method of.
@@ -931,13 +1153,26 @@ impl Entry {
     /// Moves everything to a new allocation of `size` bytes. `shape` differs from the present one in nothing but
     /// `expiry` and `grown`.
     fn rebuild(&mut self, shape: Shape, size: usize) {
+        // SAFETY: the key lives until the old allocation is freed, which is the last that `move_to` does.
+        unsafe { self.move_to(shape, size, self.0.key()) }
+    }
+
+    /// Moves everything but the key to a new allocation of `size` bytes. `shape` differs from the present one in nothing
+    /// but `expiry`, `grown` and the length of the key.
+    ///
+    /// # Safety
+    ///
+    /// - `key` may lie in the present allocation, and nowhere else that is freed here.
+    unsafe fn move_to(&mut self, shape: Shape, size: usize, key: &[u8]) {
         let new = Raw::allocate(size);
         // SAFETY: the entry is borrowed mutably. The new memory is large enough for the shape; the value is moved
         // bit by bit, and then not dropped where it was.
         unsafe {
-            let (old, encoding, clock) = (self.0, self.view().encoding(), self.view().clock());
-            new.init(shape, size, encoding, clock, old.expiry(), old.key());
-            let (from, to) = (old.header().value_word(), new.header().value_word());
+            let old = self.0;
+            let header = old.header();
+            let header = Header::new(shape, header.value_type(), header.encoding(), header.clock());
+            new.init(header, shape, size, old.expiry(), key);
+            let (from, to) = (old.header().value_word(), header.value_word());
             ptr::copy_nonoverlapping(old.word::<u64>(from), new.word::<u64>(to), shape.kind.words());
             ptr::copy_nonoverlapping(old.inline(), new.inline(), shape.value_len);
             let old_size = old.size();
@@ -1034,252 +1269,4 @@ pub fn lend<'a, L: Loan, S>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// What an entry should be.
-    #[derive(Debug, Clone)]
-    struct Model {
-        key: Vec<u8>,
-        value: Vec<u8>,
-        encoding: Encoding,
-        expiry: Option<i64>,
-        clock: u32,
-    }
-
-    impl Model {
-        fn check(&self, entry: &Entry) {
-            let view = entry.view();
-            assert!(view.key() == self.key);
-            assert!(view.string().bytes(&mut itoa::Buffer::new()) == self.value);
-            assert!(view.string().to_bytes() == self.value);
-            assert_eq!(view.string().len(), self.value.len());
-            assert_eq!(view.string().as_int(), numbers::parse_i64(&self.value));
-            assert_eq!((view.encoding(), view.expiry()), (self.encoding, self.expiry));
-            assert_eq!(view.clock(), self.clock);
-            let used =
-                WORD + self.key.len() + if self.encoding == Encoding::Int { 0 } else { self.value.len() };
-            assert!(view.mem_bytes() >= used);
-            assert!(entry.size() >= entry.shape().bytes() && entry.size().is_multiple_of(WORD));
-            assert!(view.expiry().is_none() || entry.shape().expiry);
-        }
-
-        fn set(&mut self, value: &[u8], expiry: Expiry) {
-            self.value = value.to_vec();
-            self.encoding = match value.len() {
-                ..=INT_TEXT_MAX if numbers::parse_i64(value).is_some() => Encoding::Int,
-                ..=EMBSTR_MAX => Encoding::EmbStr,
-                _ => Encoding::Raw,
-            };
-            match expiry {
-                Expiry::Keep => {}
-                Expiry::Clear => self.expiry = None,
-                Expiry::At(at_ms) => self.expiry = Some(at_ms),
-            }
-        }
-
-        fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-            self.value.resize(self.value.len().max(offset + bytes.len()), 0);
-            self.value[offset..offset + bytes.len()].copy_from_slice(bytes);
-            self.encoding = Encoding::Raw;
-        }
-    }
-
-    impl Entry {
-        fn shape(&self) -> Shape {
-            // SAFETY: the entry is borrowed.
-            unsafe { self.0.shape() }
-        }
-    }
-
-    fn encode(value: &[u8], share: bool) -> NewStr<'_> {
-        match NewStr::encode(value) {
-            NewStr::Copy(bytes) if share => NewStr::Share(Bytes::copy_from_slice(bytes)),
-            other => other,
-        }
-    }
-
-    #[derive(Debug, Clone)]
-    enum Op {
-        Set(Vec<u8>, bool, Expiry),
-        WriteAt(usize, Vec<u8>),
-        Append(Vec<u8>),
-        SetExpiry(i64),
-        ClearExpiry,
-        SetClock(u32),
-        /// Share the value with a reply, or take back what was shared.
-        Share(bool),
-        CopyTo(Vec<u8>),
-    }
-
-    fn bytes_of(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
-        (len, any::<u8>())
-            .prop_map(|(len, seed)| (0..len).map(|i| seed.wrapping_add((i / 3) as u8)).collect())
-    }
-
-    fn value() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![
-            4 => bytes_of(0..150),
-            2 => any::<i64>().prop_map(|n| n.to_string().into_bytes()),
-            1 => (0..99i64).prop_map(|n| n.to_string().into_bytes()),
-            1 => bytes_of(0..2000),
-            1 => bytes_of(INLINE_MAX - 20..INLINE_MAX + 20),
-            1 => bytes_of(0..100_000),
-        ]
-    }
-
-    fn key() -> impl Strategy<Value = Vec<u8>> {
-        prop_oneof![8 => bytes_of(0..64), 2 => bytes_of(250..260), 1 => bytes_of(0..5000)]
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        let expiry = prop_oneof![Just(Expiry::Keep), Just(Expiry::Clear), (0..i64::MAX).prop_map(Expiry::At)];
-        prop_oneof![
-            4 => (value(), any::<bool>(), expiry).prop_map(|(v, share, e)| Op::Set(v, share, e)),
-            2 => (0..300usize, bytes_of(0..100)).prop_map(|(at, b)| Op::WriteAt(at, b)),
-            1 => (0..40_000usize, bytes_of(1..9000)).prop_map(|(at, b)| Op::WriteAt(at, b)),
-            4 => bytes_of(1..40).prop_map(Op::Append),
-            1 => bytes_of(1..9000).prop_map(Op::Append),
-            1 => (0..i64::MAX).prop_map(Op::SetExpiry),
-            1 => Just(Op::ClearExpiry),
-            1 => (0..=CLOCK_MASK).prop_map(Op::SetClock),
-            1 => any::<bool>().prop_map(Op::Share),
-            1 => key().prop_map(Op::CopyTo),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn behaves_as_its_model(key in key(), first in value(), ops in prop::collection::vec(op(), 1..40)) {
-            let mut model = Model { key, value: vec![], encoding: Encoding::Raw, expiry: None, clock: 7 };
-            model.set(&first, Expiry::Keep);
-            let mut entry = Entry::new(&model.key, encode(&first, false), None, 7);
-            let mut shared: Option<(Bytes, Vec<u8>)> = None;
-            for op in ops {
-                model.check(&entry);
-                match op {
-                    Op::Set(value, share, expiry) => {
-                        entry.set_string(encode(&value, share), expiry);
-                        model.set(&value, expiry);
-                    }
-                    Op::WriteAt(offset, bytes) => {
-                        entry.write_at(offset, &bytes);
-                        model.write_at(offset, &bytes);
-                    }
-                    Op::Append(bytes) => {
-                        let end = entry.view().string().len();
-                        entry.write_at(end, &bytes);
-                        model.write_at(end, &bytes);
-                    }
-                    Op::SetExpiry(at_ms) => {
-                        entry.set_expiry(at_ms);
-                        model.expiry = Some(at_ms);
-                    }
-                    Op::ClearExpiry => {
-                        entry.clear_expiry();
-                        model.expiry = None;
-                    }
-                    Op::SetClock(clock) => {
-                        entry.view().set_clock(clock);
-                        model.clock = clock;
-                    }
-                    Op::Share(true) => shared = Some((entry.view().string().to_bytes(), model.value.clone())),
-                    Op::Share(false) => shared = None,
-                    Op::CopyTo(key) => {
-                        let copy = entry.view().copy_to(&key);
-                        model.check(&entry);
-                        model.key = key;
-                        entry = copy;
-                    }
-                }
-                if let Some((bytes, then)) = &shared {
-                    assert!(bytes == then, "what a reply holds must not change");
-                }
-            }
-            model.check(&entry);
-        }
-    }
-
-    #[test]
-    fn small_entries_fill_their_size_class() {
-        let size = |key: usize, value: NewStr<'_>, expiry: Option<i64>| {
-            Entry::new(&vec![b'k'; key], value, expiry, 0).view().mem_bytes()
-        };
-        let text = [b'v'; 100_000];
-        assert_eq!(size(16, NewStr::Copy(&text[..8]), None), 32);
-        assert_eq!(size(16, NewStr::Int(-5), None), 32);
-        assert_eq!(size(16, NewStr::Copy(&text[..64]), None), 96);
-        assert_eq!(size(16, NewStr::Copy(&text[..64]), Some(9)), 96);
-        assert_eq!(size(16, NewStr::Copy(&text), None), 56 + good_size(text.len()));
-        assert_eq!(size(240, NewStr::Int(1), None), 256);
-        assert_eq!(size(296, NewStr::Int(1), None), 320, "a word for the key's length");
-    }
-
-    #[test]
-    fn overwriting_within_a_size_class_moves_nothing() {
-        let mut entry = Entry::new(b"sixteen-byte-key", NewStr::Copy(b"12345678x"), None, 0);
-        let addr = entry.view().addr();
-        for len in [9usize, 16, 10] {
-            entry.set_string(NewStr::Copy(&vec![b'x'; len]), Expiry::Clear);
-            assert_eq!((entry.view().addr(), entry.size()), (addr, 40));
-        }
-        entry.set_string(NewStr::Copy(b"12345678"), Expiry::Clear);
-        assert_eq!(entry.size(), 32);
-    }
-
-    #[test]
-    fn integers_and_clocks_change_in_place() {
-        let mut entry = Entry::new(b"counter", NewStr::Int(20_000), Some(77), 1);
-        let addr = entry.view().addr();
-        for n in [20_001, i64::MIN, 0] {
-            entry.set_string(NewStr::Int(n), Expiry::Keep);
-            entry.view().set_clock(n as u32);
-            assert_eq!((entry.view().addr(), entry.view().expiry()), (addr, Some(77)));
-            assert_eq!(entry.view().clock(), n as u32 & CLOCK_MASK);
-        }
-    }
-
-    #[test]
-    fn appending_moves_a_string_rarely() {
-        let mut entry = Entry::new(b"log", NewStr::Copy(b""), None, 0);
-        let (mut addr, mut moves) = (entry.view().addr(), 0);
-        for len in 0..100_000 {
-            entry.write_at(len, b"x");
-            moves += usize::from(entry.view().addr() != addr);
-            addr = entry.view().addr();
-        }
-        assert!(moves < 25, "{moves}");
-        assert_eq!((entry.view().string().len(), entry.view().encoding()), (100_000, Encoding::Raw));
-        entry.set_string(NewStr::Copy(b"short"), Expiry::Keep);
-        assert_eq!((entry.size(), entry.view().encoding()), (16, Encoding::EmbStr));
-    }
-
-    #[test]
-    fn a_block_is_stored_and_shared_without_a_copy() {
-        let block = Bytes::from(vec![b'x'; 40_000]);
-        let entry = Entry::new(b"k", NewStr::Share(block.clone()), None, 0);
-        let StrRef::Shared(stored) = entry.view().string() else { panic!("a long string is inline") };
-        assert_eq!(stored.as_ptr(), block.as_ptr());
-    }
-
-    #[cfg(not(feature = "system-malloc"))]
-    #[test]
-    fn size_classes_are_those_of_the_allocator() {
-        for bytes in 1..=32 * 1024 {
-            assert_eq!(size_class(bytes), good_size(bytes), "{bytes}");
-        }
-    }
-
-    #[test]
-    fn lend_gives_back_what_it_does_not_lend() {
-        let mut entries = vec![Entry::new(b"k", NewStr::Int(1), None, 0)];
-        let found = lend::<Shared, _>(&mut entries, |e| e.first().map(Entry::view));
-        assert_eq!(found.ok().map(EntryRef::key), Some(&b"k"[..]));
-        match lend::<Shared, _>(&mut entries, |e| e.get(7).map(Entry::view)) {
-            Ok(_) => panic!("there is no eighth entry"),
-            Err(entries) => entries.clear(),
-        }
-        assert!(entries.is_empty());
-    }
-}
+mod tests;

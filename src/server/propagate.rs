@@ -1,0 +1,174 @@
+//! What replicas and the append-only file are told: the commands that change the dataset, in the order of their effects.
+//!
+//! A command that changed something is propagated as it was sent, unless it said otherwise: some leave a command of the
+//! same effect that does not depend on time, chance or waiting ([`Server::propagate_as`]: `EXPIRE` becomes `PEXPIREAT`, a
+//! `BLPOP` that waited `LPOP`), some leave several ([`Server::also_propagate`]: what `SPOP` of many took), some none
+//! ([`Server::prevent_propagation`]). Whether something changed is read off the counter of changes, `srv.stats.dirty`.
+//!
+//! # Units
+//!
+//! Everything that happens between two looks at the clients is one *unit*: a command with what it woke or expired, a
+//! transaction, a script. [`enter`] and [`exit`] bracket it and nest; when the outermost ends, its commands are handed on,
+//! wrapped in `MULTI` and `EXEC` if they are more than one, so that whoever replays them sees all or nothing.
+//!
+//! While nobody listens ([`Propagation::wanted`]), none of this costs more than a comparison.
+
+use bytes::Bytes;
+
+use crate::server::{Argv, Client, Server};
+
+/// A command for replicas and the append-only file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Op {
+    /// The database it runs in.
+    pub db: usize,
+    /// Its name and arguments.
+    pub args: Vec<Bytes>,
+}
+
+/// What the command at hand leaves behind instead of itself.
+#[derive(Debug, Default)]
+enum Substitute {
+    /// Itself.
+    #[default]
+    Itself,
+    /// Another command.
+    Other(Vec<Bytes>),
+    /// Nothing, or only what it added to the unit.
+    Nothing,
+}
+
+/// What is collected until the unit ends.
+#[derive(Debug, Default)]
+pub struct Propagation {
+    /// Whether anybody is to be told.
+    pub wanted: bool,
+    /// Units that have begun and not ended.
+    depth: u32,
+    /// Commands of the unit.
+    unit: Vec<Op>,
+    substitute: Substitute,
+    /// Whether the command at hand is propagated even if it changed no key.
+    forced: bool,
+    /// What was handed on, for tests.
+    #[cfg(test)]
+    pub sent: Vec<Op>,
+}
+
+/// What [`Server::begin_command`] gives and [`Server::end_command`] takes back.
+#[derive(Debug)]
+pub struct Outer {
+    dirty: u64,
+    substitute: Substitute,
+    forced: bool,
+}
+
+impl Propagation {
+    /// Whether a unit is going on: a command of a client, or what wakes clients after it.
+    pub fn inside_unit(&self) -> bool {
+        self.depth > 0
+    }
+}
+
+/// Begins a unit, or a part of the one that goes on.
+#[inline]
+pub fn enter(srv: &mut Server) {
+    srv.propagation.depth += 1;
+}
+
+/// Ends what [`enter`] began; the outermost hands the unit on.
+#[inline]
+pub fn exit(srv: &mut Server) {
+    srv.propagation.depth -= 1;
+    if srv.propagation.depth == 0 && !srv.propagation.unit.is_empty() {
+        hand_on(srv);
+    }
+}
+
+/// Gives the unit to whoever is to be told.
+#[cold]
+fn hand_on(srv: &mut Server) {
+    let mut unit = std::mem::take(&mut srv.propagation.unit);
+    if unit.len() > 1 {
+        let bracket = |word: &'static str, db| Op { db, args: vec![Bytes::from_static(word.as_bytes())] };
+        unit.insert(0, bracket("MULTI", unit[0].db));
+        unit.push(bracket("EXEC", unit[unit.len() - 1].db));
+    }
+    deliver(srv, unit);
+}
+
+/// Where the append-only file and the replicas take what they are told.
+fn deliver(srv: &mut Server, unit: Vec<Op>) {
+    #[cfg(test)]
+    srv.propagation.sent.extend(unit);
+    #[cfg(not(test))]
+    let _ = (srv, unit);
+}
+
+fn to_args<A: AsRef<[u8]>>(args: &[A]) -> Vec<Bytes> {
+    args.iter().map(|arg| Bytes::copy_from_slice(arg.as_ref())).collect()
+}
+
+impl Server {
+    /// Has the command at hand propagated as these arguments, if it changes anything.
+    pub fn propagate_as<A: AsRef<[u8]>>(&mut self, args: &[A]) {
+        if self.propagation.wanted {
+            self.propagation.substitute = Substitute::Other(to_args(args));
+        }
+    }
+
+    /// Adds a command to the unit, in front of what the command at hand leaves.
+    pub fn also_propagate<A: AsRef<[u8]>>(&mut self, db: usize, args: &[A]) {
+        if self.propagation.wanted {
+            self.propagation.unit.push(Op { db, args: to_args(args) });
+            if self.propagation.depth == 0 {
+                hand_on(self);
+            }
+        }
+    }
+
+    /// Has the command at hand leave nothing of its own.
+    pub fn prevent_propagation(&mut self) {
+        if self.propagation.wanted {
+            self.propagation.substitute = Substitute::Nothing;
+        }
+    }
+
+    /// Has the command at hand propagated even though it changes no key.
+    pub fn force_propagation(&mut self) {
+        self.propagation.forced = true;
+    }
+
+    /// Must be called before a command runs.
+    #[inline]
+    pub fn begin_command(&mut self) -> Outer {
+        let p = &mut self.propagation;
+        p.depth += 1;
+        Outer {
+            dirty: self.stats.dirty,
+            substitute: std::mem::take(&mut p.substitute),
+            forced: std::mem::take(&mut p.forced),
+        }
+    }
+
+    /// Must be called after it ran; takes what [`Server::begin_command`] gave.
+    #[inline]
+    pub fn end_command(&mut self, c: &Client, db: usize, outer: Outer) {
+        if self.propagation.wanted && (self.stats.dirty != outer.dirty || self.propagation.forced) {
+            self.collect(&c.argv, db);
+        }
+        self.propagation.substitute = outer.substitute;
+        self.propagation.forced = outer.forced;
+        exit(self);
+    }
+
+    #[cold]
+    fn collect(&mut self, argv: &Argv, db: usize) {
+        let args = match std::mem::take(&mut self.propagation.substitute) {
+            Substitute::Itself => argv.to_owned_args(),
+            Substitute::Other(args) => args,
+            Substitute::Nothing => return,
+        };
+        self.propagation.unit.push(Op { db, args });
+    }
+}
