@@ -8,5 +8,6 @@ pub mod listpack;
 pub mod longdouble;
 pub mod lzf;
 pub mod numbers;
+pub mod quicklist;
 pub mod sds;
 pub mod siphash;
