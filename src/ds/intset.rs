@@ -16,18 +16,20 @@
 //! `set-max-intset-entries` permits.
 
 use std::cmp::Ordering;
+use std::ptr::NonNull;
 
 use rand::Rng;
 
-use crate::zmalloc::good_size;
+use super::blob::{Blob, IntSetFormat};
 
 /// Bytes before the first member.
 const HEADER: usize = 8;
 
 /// A set of integers. See the [module](self) for its bytes.
 #[derive(Clone, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct IntSet {
-    bytes: Vec<u8>,
+    blob: Blob<IntSetFormat>,
 }
 
 /// The bytes of a member.
@@ -79,27 +81,51 @@ impl Width {
 impl IntSet {
     /// The empty set.
     pub fn new() -> IntSet {
-        IntSet { bytes: header(Width::Two, 0).to_vec() }
+        IntSet { blob: Blob::new(&header(Width::Two, 0)) }
     }
 
     /// Takes bytes in the format above, as they come from a file or a `RESTORE`, if [`validate`] accepts them.
-    pub fn from_bytes(bytes: Vec<u8>) -> Option<IntSet> {
-        validate(&bytes).then_some(IntSet { bytes })
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Option<IntSet> {
+        let bytes = bytes.as_ref();
+        validate(bytes).then(|| IntSet { blob: Blob::copy_of(bytes) })
     }
 
     /// The bytes in the format above.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.blob.as_slice()
+    }
+
+    /// Bytes allocated.
+    pub fn mem_bytes(&self) -> usize {
+        self.blob.capacity()
+    }
+
+    /// Gives up the set for an address that is a multiple of eight.
+    #[inline]
+    pub fn into_raw(self) -> NonNull<u8> {
+        self.blob.into_raw()
+    }
+
+    /// Makes a set of what [`Self::into_raw`] gave.
+    ///
+    /// # Safety
+    ///
+    /// - `data` is from [`Self::into_raw`], and no other set is made of it that is used or dropped.
+    #[inline]
+    pub unsafe fn from_raw(data: NonNull<u8>) -> IntSet {
+        // SAFETY: the caller's contract.
+        IntSet { blob: unsafe { Blob::from_raw(data) } }
     }
 
     /// The number of members.
     pub fn len(&self) -> usize {
-        (self.bytes.len() - HEADER) / self.width() as usize
+        let bytes = self.as_bytes();
+        u32::from_le_bytes(*bytes[4..].first_chunk().expect("a header")) as usize
     }
 
     /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER
+        self.len() == 0
     }
 
     /// Whether `value` is a member.
@@ -115,27 +141,24 @@ impl IntSet {
         }
         let Err(index) = self.search(value) else { return false };
         let (width, count) = (self.width(), self.len());
-        let at = HEADER + index * width as usize;
-        let end = self.bytes.len();
-        self.reserve(width as usize);
-        self.bytes.resize(end + width as usize, 0);
-        self.bytes.copy_within(at..end, at + width as usize);
-        width.write(&mut self.bytes[at..], value);
-        self.set_header(width, count + 1);
+        let (at, end) = (index * width as usize, count * width as usize);
+        self.blob.set_header(&header(width, count + 1));
+        let members = self.blob.body_mut();
+        members.copy_within(at..end, at + width as usize);
+        width.write(&mut members[at..], value);
         true
     }
 
     /// Removes `value` and tells whether it was a member.
     pub fn remove(&mut self, value: i64) -> bool {
-        if !self.contains(value) {
+        if Width::of(value) > self.width() {
             return false;
         }
         let Ok(index) = self.search(value) else { return false };
         let (width, count) = (self.width(), self.len());
-        let at = HEADER + index * width as usize;
-        self.bytes.drain(at..at + width as usize);
-        self.bytes.shrink_to(good_size(self.bytes.len()));
-        self.set_header(width, count - 1);
+        let at = index * width as usize;
+        self.blob.body_mut().copy_within(at + width as usize.., at);
+        self.blob.set_header(&header(width, count - 1));
         true
     }
 
@@ -143,7 +166,7 @@ impl IntSet {
     pub fn get(&self, index: usize) -> Option<i64> {
         let width = self.width();
         let at = HEADER + index.checked_mul(width as usize)?;
-        let member = self.bytes.get(at..at + width as usize)?;
+        let member = self.as_bytes().get(at..at + width as usize)?;
         Some(width.read(member))
     }
 
@@ -168,17 +191,17 @@ impl IntSet {
     /// The members, ascending.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterator + '_ {
         let width = self.width();
-        self.bytes[HEADER..].chunks_exact(width as usize).map(move |member| width.read(member))
+        self.as_bytes()[HEADER..].chunks_exact(width as usize).map(move |member| width.read(member))
     }
 
     fn width(&self) -> Width {
-        Width::from_bytes(*self.bytes.first_chunk().expect("a header")).expect("a valid width")
+        Width::from_bytes(*self.as_bytes().first_chunk().expect("a header")).expect("a valid width")
     }
 
     /// The index of `value`, or the one to insert it at.
     fn search(&self, value: i64) -> Result<usize, usize> {
         let width = self.width();
-        let members = &self.bytes[HEADER..];
+        let members = &self.as_bytes()[HEADER..];
         let (mut low, mut high) = (0, self.len());
         // Sets that grow in order are common: look at the end first.
         if high > 0 && width.read(&members[(high - 1) * width as usize..]) < value {
@@ -198,26 +221,13 @@ impl IntSet {
     /// Gives all members `width`, and adds `value`, which needs it and is therefore the least or the greatest.
     fn widen(&mut self, width: Width, value: i64) {
         let count = self.len() + 1;
-        let mut bytes = Vec::new();
-        bytes.reserve_exact(good_size(HEADER + count * width as usize));
-        bytes.extend_from_slice(&header(width, count));
+        let mut blob = Blob::new(&header(width, count));
         let (below, above) = if value < 0 { (Some(value), None) } else { (None, Some(value)) };
-        for member in below.into_iter().chain(self.iter()).chain(above) {
-            bytes.extend_from_slice(&member.to_le_bytes()[..width as usize]);
+        let members = below.into_iter().chain(self.iter()).chain(above);
+        for (place, member) in blob.body_mut().chunks_exact_mut(width as usize).zip(members) {
+            width.write(place, member);
         }
-        self.bytes = bytes;
-    }
-
-    /// Makes room for more bytes: exactly as many as the allocator would round up to anyway.
-    fn reserve(&mut self, more: usize) {
-        let needed = self.bytes.len() + more;
-        if needed > self.bytes.capacity() {
-            self.bytes.reserve_exact(good_size(needed) - self.bytes.len());
-        }
-    }
-
-    fn set_header(&mut self, width: Width, count: usize) {
-        self.bytes[..HEADER].copy_from_slice(&header(width, count));
+        self.blob = blob;
     }
 }
 
@@ -273,6 +283,7 @@ pub fn validate(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zmalloc::good_size;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -296,6 +307,15 @@ mod tests {
         assert_eq!(set.as_bytes(), b"\x04\0\0\0\x02\0\0\0\x01\0\0\0\0\0\x01\0");
         let set: IntSet = [1, i64::MIN].into_iter().collect();
         assert_eq!(set.as_bytes(), b"\x08\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\x80\x01\0\0\0\0\0\0\0");
+    }
+
+    #[test]
+    fn memory_is_what_the_size_takes() {
+        let set: IntSet = (0..1000).collect();
+        assert_eq!((size_of::<IntSet>(), set.mem_bytes()), (size_of::<usize>(), good_size(HEADER + 2000)));
+        let copy = set.clone();
+        // SAFETY: the pointer is from a set, and used once.
+        assert_eq!(unsafe { IntSet::from_raw(set.into_raw()) }, copy);
     }
 
     #[test]
@@ -363,7 +383,7 @@ mod tests {
             prop_assert!((0..=set.len()).map_while(|index| set.get(index)).eq(model.iter().copied()));
             prop_assert_eq!((set.min(), set.max()), (model.first().copied(), model.last().copied()));
             if !set.is_empty() {
-                prop_assert_eq!(IntSet::from_bytes(set.as_bytes().to_vec()), Some(set));
+                prop_assert_eq!(IntSet::from_bytes(set.as_bytes()), Some(set));
             }
         }
 

@@ -1,5 +1,6 @@
 //! Data structures: pure, no I/O, no server types.
 
+mod blob;
 pub mod crc64;
 pub mod glob;
 pub mod hashtable;
@@ -7,6 +8,7 @@ pub mod intset;
 pub mod listpack;
 pub mod longdouble;
 pub mod lzf;
+pub mod member;
 pub mod numbers;
 pub mod quicklist;
 pub mod sds;

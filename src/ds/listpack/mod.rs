@@ -30,6 +30,9 @@
 //!
 //! # Use
 //!
+//! A [`Listpack`] is one pointer wide. Its memory is what the allocator gives for its size, never more, so that it cannot
+//! be asked to hold room in reserve.
+//!
 //! An element is named by its [`Position`], which stays valid until something before it, or it itself, is changed.
 //! Hashes and sorted sets keep pairs (field and value, member and score): element, partner, element, partner. Functions
 //! that are about such *tuples* take their length.
@@ -48,10 +51,11 @@ pub use encoding::Value;
 pub use validate::{validate, validate_with};
 
 use std::ops::Range;
+use std::ptr::NonNull;
 
 use self::encoding::{END, Encoded, back_length, back_length_size, decode, size};
+use super::blob::{Blob, ListpackFormat};
 use crate::ds::numbers::parse_i64;
-use crate::zmalloc::good_size;
 
 /// Bytes before the first element.
 const HEADER: usize = 6;
@@ -65,8 +69,9 @@ pub const SIZE_LIMIT: usize = 1 << 30;
 
 /// A list of strings and integers. See the [module](self).
 #[derive(Clone, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Listpack {
-    bytes: Vec<u8>,
+    blob: Blob<ListpackFormat>,
 }
 
 /// Names an element: the index of its first byte.
@@ -82,36 +87,43 @@ impl Position {
 impl Listpack {
     /// The empty list.
     pub fn new() -> Listpack {
-        Listpack::with_capacity(0)
-    }
-
-    /// The empty list, with room for so many bytes of elements.
-    pub fn with_capacity(elements: usize) -> Listpack {
-        let mut bytes = Vec::new();
-        bytes.reserve_exact(good_size(EMPTY + elements));
-        bytes.extend_from_slice(&(EMPTY as u32).to_le_bytes());
-        bytes.extend_from_slice(&[0, 0, END]);
-        Listpack { bytes }
+        let mut blob = Blob::new(&header(EMPTY, 0));
+        blob.body_mut()[0] = END;
+        Listpack { blob }
     }
 
     /// Takes bytes as they come from a file or a `RESTORE`, if [`validate`] accepts them.
-    pub fn from_bytes(bytes: Vec<u8>) -> Option<Listpack> {
-        validate(&bytes).then_some(Listpack { bytes })
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Option<Listpack> {
+        let bytes = bytes.as_ref();
+        validate(bytes).then(|| Listpack { blob: Blob::copy_of(bytes) })
     }
 
     /// The bytes, in the format above.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.blob.as_slice()
     }
 
-    /// The bytes, in the format above.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    /// Bytes allocated.
+    pub fn mem_bytes(&self) -> usize {
+        self.blob.capacity()
     }
 
-    /// Bytes allocated, used or not.
-    pub fn capacity(&self) -> usize {
-        self.bytes.capacity()
+    /// Gives up the list for an address that is a multiple of eight.
+    #[inline]
+    pub fn into_raw(self) -> NonNull<u8> {
+        self.blob.into_raw()
+    }
+
+    /// Makes a list of what [`Self::into_raw`] gave.
+    ///
+    /// # Safety
+    ///
+    /// - `data` is from [`Self::into_raw`], and no other list is made of it that is used or dropped.
+    #[inline]
+    pub unsafe fn from_raw(data: NonNull<u8>) -> Listpack {
+        // SAFETY: the caller's contract.
+        Listpack { blob: unsafe { Blob::from_raw(data) } }
     }
 
     /// The number of elements. Takes a walk if there are 65535 or more.
@@ -124,12 +136,12 @@ impl Listpack {
 
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == EMPTY
+        self.size() == EMPTY
     }
 
     /// Whether so many more bytes of elements keep it within [`SIZE_LIMIT`].
     pub fn can_grow(&self, more: usize) -> bool {
-        self.bytes.len().saturating_add(more) <= SIZE_LIMIT
+        self.size().saturating_add(more) <= SIZE_LIMIT
     }
 
     /// The first element.
@@ -176,26 +188,27 @@ impl Listpack {
     /// The value of an element.
     #[inline]
     pub fn get(&self, position: Position) -> Value<'_> {
-        decode(&self.bytes[position.index()..]).0
+        decode(&self.as_bytes()[position.index()..]).0
     }
 
     /// The values, from the first to the last.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { list: self, front: HEADER, back: self.end() }
+        Iter { bytes: self.as_bytes(), front: HEADER, back: self.end() }
     }
 
     /// The values from that element on.
     pub fn iter_from(&self, position: Position) -> Iter<'_> {
-        Iter { list: self, front: position.index(), back: self.end() }
+        Iter { bytes: self.as_bytes(), front: position.index(), back: self.end() }
     }
 
     /// Searches from that element on for one whose text is `text`. After each comparison, `skip` elements are passed
     /// over: with 1, only the fields of pairs are looked at.
     pub fn find(&self, from: Position, text: &[u8], skip: usize) -> Option<Position> {
+        let bytes = self.as_bytes();
         let integer = parse_i64(text);
         let mut at = from.index();
-        while self.bytes[at] != END {
-            let (value, size) = decode(&self.bytes[at..]);
+        while bytes[at] != END {
+            let (value, size) = decode(&bytes[at..]);
             let found = match value {
                 Value::Integer(value) => integer == Some(value),
                 Value::String(own) => own == text,
@@ -205,10 +218,10 @@ impl Listpack {
             }
             at += size + back_length_size(size);
             for _ in 0..skip {
-                if self.bytes[at] == END {
+                if bytes[at] == END {
                     return None;
                 }
-                at = self.skip(at);
+                at = skip_element(bytes, at);
             }
         }
         None
@@ -216,12 +229,12 @@ impl Listpack {
 
     /// Adds an element behind the last.
     pub fn append<'a>(&mut self, value: impl Into<Value<'a>>) {
-        self.splice(self.end()..self.end(), 0, &[value.into()]);
+        self.splice_one(self.end()..self.end(), value.into());
     }
 
     /// Adds an element before the first.
     pub fn prepend<'a>(&mut self, value: impl Into<Value<'a>>) {
-        self.splice(HEADER..HEADER, 0, &[value.into()]);
+        self.splice_one(HEADER..HEADER, value.into());
     }
 
     /// Adds elements behind the last, at once.
@@ -231,12 +244,15 @@ impl Listpack {
 
     /// Adds an element before that one. Returns its position, which is that one's until now.
     pub fn insert_before<'a>(&mut self, position: Position, value: impl Into<Value<'a>>) -> Position {
-        self.insert_all_before(position, &[value.into()])
+        self.splice_one(position.index()..position.index(), value.into());
+        position
     }
 
     /// Adds an element behind that one. Returns its position.
     pub fn insert_after<'a>(&mut self, position: Position, value: impl Into<Value<'a>>) -> Position {
-        self.insert_all_after(position, &[value.into()])
+        let at = self.skip(position.index());
+        self.splice_one(at..at, value.into());
+        Position(at as u32)
     }
 
     /// Adds elements before that one, at once. Returns the position of the first, which is that one's until now.
@@ -255,7 +271,7 @@ impl Listpack {
     /// Gives an element another value. It keeps its position.
     pub fn replace<'a>(&mut self, position: Position, value: impl Into<Value<'a>>) {
         let at = position.index();
-        self.splice(at..self.skip(at), 1, &[value.into()]);
+        self.splice_one(at..self.skip(at), value.into());
     }
 
     /// Removes an element. Returns the one behind it, which has that position now.
@@ -266,10 +282,10 @@ impl Listpack {
     /// Removes `count` elements from that one on, or as many as there are. Returns the one behind them, which has that
     /// position now.
     pub fn delete_from(&mut self, position: Position, count: usize) -> Option<Position> {
-        let start = position.index();
+        let (bytes, start) = (self.as_bytes(), position.index());
         let (mut end, mut deleted) = (start, 0);
-        while deleted < count && self.bytes[end] != END {
-            end = self.skip(end);
+        while deleted < count && bytes[end] != END {
+            end = skip_element(bytes, end);
             deleted += 1;
         }
         self.splice(start..end, deleted, &[]);
@@ -286,116 +302,142 @@ impl Listpack {
     /// Removes the elements at these positions, which ascend.
     pub fn delete_all(&mut self, positions: &[Position]) {
         let Some(first) = positions.first() else { return };
+        let (old_size, count) = (self.size(), self.stored_count());
         let mut to = first.index();
         for (index, position) in positions.iter().enumerate() {
             let from = self.skip(position.index());
-            let end = positions.get(index + 1).map_or(self.bytes.len(), |next| next.index());
-            self.bytes.copy_within(from..end, to);
+            let end = positions.get(index + 1).map_or(old_size, |next| next.index());
+            self.blob.body_mut().copy_within(from - HEADER..end - HEADER, to - HEADER);
             to += end - from;
         }
-        let count = self.stored_count();
-        self.bytes.truncate(to);
-        self.shrink();
-        self.finish(count, positions.len(), 0);
+        self.set_header(to, changed_count(count, positions.len(), 0));
+        self.count_again(count);
     }
 
     /// The elements of both, those of `self` first. The shorter is copied into the longer.
     #[must_use]
     pub fn merge(mut self, mut other: Listpack) -> Listpack {
         let (count, added) = (self.len(), other.len());
-        if self.bytes.len() >= other.bytes.len() {
-            self.make_room(self.end(), other.bytes.len() - EMPTY);
-            let end = self.end();
-            self.bytes[end - (other.bytes.len() - EMPTY)..end]
-                .copy_from_slice(&other.bytes[HEADER..other.end()]);
-            self.finish(count, 0, added);
+        if self.size() >= other.size() {
+            let elements = &other.as_bytes()[HEADER..other.end()];
+            self.open(self.end()..self.end(), elements.len(), count + added).copy_from_slice(elements);
             self
         } else {
-            other.make_room(HEADER, self.bytes.len() - EMPTY);
-            other.bytes[HEADER..self.end()].copy_from_slice(&self.bytes[HEADER..self.end()]);
-            other.finish(added, 0, count);
+            let elements = &self.as_bytes()[HEADER..self.end()];
+            other.open(HEADER..HEADER, elements.len(), count + added).copy_from_slice(elements);
             other
         }
     }
 
     /// Replaces a range of bytes, which are `removed` whole elements, by the elements of `values`.
     fn splice(&mut self, range: Range<usize>, removed: usize, values: &[Value<'_>]) {
-        let inserted: usize = values.iter().map(|&value| Encoded::new(value).size()).sum();
+        let size = values.iter().map(|&value| Encoded::new(value).size()).sum();
         let count = self.stored_count();
-        if inserted > range.len() {
-            self.make_room(range.end, inserted - range.len());
-        } else if inserted < range.len() {
-            self.bytes.drain(range.start + inserted..range.end);
-            self.shrink();
-        }
-        let mut out = &mut self.bytes[range.start..];
+        let mut out = self.open(range, size, changed_count(count, removed, values.len()));
         for &value in values {
             out = Encoded::new(value).write(out);
         }
-        self.finish(count, removed, values.len());
+        self.count_again(count);
     }
 
-    /// Inserts bytes of any content.
-    fn make_room(&mut self, at: usize, more: usize) {
-        let old = self.bytes.len();
-        let new = old + more;
-        if new > self.bytes.capacity() {
-            // Exactly as many as the allocator would round up to anyway. Its size classes grow in proportion, so
-            // that appending copies each byte a bounded number of times.
-            self.bytes.reserve_exact(good_size(new) - old);
+    /// Replaces a range of bytes, which are one element or none, by an element: [`Self::splice`] for most uses.
+    #[inline]
+    fn splice_one(&mut self, range: Range<usize>, value: Value<'_>) {
+        let removed = usize::from(!range.is_empty());
+        let element = Encoded::new(value);
+        let count = self.stored_count();
+        element.write(self.open(range, element.size(), changed_count(count, removed, 1)));
+        self.count_again(count);
+    }
+
+    /// Replaces a range of bytes by as many of any content as asked for, which are for the caller to fill.
+    #[inline]
+    fn open(&mut self, range: Range<usize>, inserted: usize, count: usize) -> &mut [u8] {
+        let old_size = self.size();
+        let new_size = old_size - range.len() + inserted;
+        // Where the rest is and shall be, from the end of the header on.
+        let (from, to) = (range.end - HEADER..old_size - HEADER, range.start + inserted - HEADER);
+        if inserted > range.len() {
+            self.set_header(new_size, count);
+            self.blob.body_mut().copy_within(from, to);
+        } else {
+            if inserted < range.len() {
+                self.blob.body_mut().copy_within(from, to);
+            }
+            self.set_header(new_size, count);
         }
-        self.bytes.resize(new, 0);
-        self.bytes.copy_within(at..old, at + more);
+        &mut self.blob.body_mut()[range.start - HEADER..to]
     }
 
-    /// Gives back memory that the allocator would not have given for the present size.
-    fn shrink(&mut self) {
-        self.bytes.shrink_to(good_size(self.bytes.len()));
+    fn set_header(&mut self, size: usize, count: usize) {
+        self.blob.set_header(&header(size, count));
     }
 
-    /// Brings the header up to date after elements came and went.
-    fn finish(&mut self, count: usize, removed: usize, added: usize) {
-        let size = u32::try_from(self.bytes.len()).expect("a listpack has less than 4 GiB");
-        self.bytes[..4].copy_from_slice(&size.to_le_bytes());
-        let count = match count {
-            // No element has less than two bytes: does it show that there are few enough to be counted again?
-            COUNT_UNKNOWN if self.bytes.len() < EMPTY + 2 * COUNT_UNKNOWN => self.iter().count(),
-            COUNT_UNKNOWN => return,
-            count => count - removed + added,
-        };
-        let count = u16::try_from(count).unwrap_or(u16::MAX);
-        self.bytes[4..HEADER].copy_from_slice(&count.to_le_bytes());
+    /// Counts the elements after a change, if `count` was too large to be stored before it and may no longer be.
+    fn count_again(&mut self, count: usize) {
+        // No element has less than two bytes.
+        if count == COUNT_UNKNOWN && self.size() < EMPTY + 2 * COUNT_UNKNOWN {
+            self.set_header(self.size(), self.iter().count());
+        }
     }
 
     fn stored_count(&self) -> usize {
-        usize::from(u16::from_le_bytes([self.bytes[4], self.bytes[5]]))
+        let bytes = self.as_bytes();
+        usize::from(u16::from_le_bytes([bytes[4], bytes[5]]))
+    }
+
+    /// The bytes that there are.
+    #[inline]
+    fn size(&self) -> usize {
+        self.blob.len()
     }
 
     /// The index of the end mark.
     fn end(&self) -> usize {
-        self.bytes.len() - 1
+        self.size() - 1
     }
 
     /// The index behind the element at `at`.
     #[inline]
     fn skip(&self, at: usize) -> usize {
-        let size = size(&self.bytes[at..]);
-        at + size + back_length_size(size)
-    }
-
-    /// The index of the element that ends before `at`, where one does.
-    fn skip_back(&self, at: usize) -> usize {
-        let size = back_length(&self.bytes[..at]).expect("an element ends with its back length");
-        at - size - back_length_size(size)
+        skip_element(self.as_bytes(), at)
     }
 
     fn position(&self, at: usize) -> Option<Position> {
-        (self.bytes[at] != END).then_some(Position(at as u32))
+        (self.as_bytes()[at] != END).then_some(Position(at as u32))
     }
 
     fn before(&self, at: usize) -> Option<Position> {
-        (at > HEADER).then(|| Position(self.skip_back(at) as u32))
+        (at > HEADER).then(|| Position(skip_element_back(self.as_bytes(), at) as u32))
     }
+}
+
+/// The first bytes of a listpack of that size and number of elements.
+#[inline]
+fn header(size: usize, count: usize) -> [u8; HEADER] {
+    let [s0, s1, s2, s3] = u32::try_from(size).expect("a listpack has less than 4 GiB").to_le_bytes();
+    let [c0, c1] = u16::try_from(count).unwrap_or(u16::MAX).to_le_bytes();
+    [s0, s1, s2, s3, c0, c1]
+}
+
+/// The count after elements came and went.
+#[inline]
+fn changed_count(stored: usize, removed: usize, added: usize) -> usize {
+    if stored == COUNT_UNKNOWN { COUNT_UNKNOWN } else { stored - removed + added }
+}
+
+/// The index behind the element at `at`.
+#[inline]
+fn skip_element(bytes: &[u8], at: usize) -> usize {
+    let size = size(&bytes[at..]);
+    at + size + back_length_size(size)
+}
+
+/// The index of the element that ends before `at`, where one does.
+#[inline]
+fn skip_element_back(bytes: &[u8], at: usize) -> usize {
+    let size = back_length(&bytes[..at]).expect("an element ends with its back length");
+    at - size - back_length_size(size)
 }
 
 /// The bytes that a listpack of `count` times the same integer has.
@@ -443,7 +485,7 @@ impl<'a> IntoIterator for &'a Listpack {
 /// Walks over the values of a listpack, from both ends if need be.
 #[derive(Clone)]
 pub struct Iter<'a> {
-    list: &'a Listpack,
+    bytes: &'a [u8],
     front: usize,
     back: usize,
 }
@@ -463,7 +505,7 @@ impl<'a> Iterator for Iter<'a> {
         if self.front == self.back {
             return None;
         }
-        let (value, size) = decode(&self.list.bytes[self.front..]);
+        let (value, size) = decode(&self.bytes[self.front..]);
         self.front += size + back_length_size(size);
         Some(value)
     }
@@ -471,7 +513,7 @@ impl<'a> Iterator for Iter<'a> {
     fn count(mut self) -> usize {
         let mut count = 0;
         while self.front < self.back {
-            self.front = self.list.skip(self.front);
+            self.front = skip_element(self.bytes, self.front);
             count += 1;
         }
         count
@@ -483,7 +525,7 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
         if self.front == self.back {
             return None;
         }
-        self.back = self.list.skip_back(self.back);
-        Some(decode(&self.list.bytes[self.back..]).0)
+        self.back = skip_element_back(self.bytes, self.back);
+        Some(decode(&self.bytes[self.back..]).0)
     }
 }

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::zmalloc::good_size;
 
 /// A text for each encoding and each of their bounds.
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -139,17 +140,22 @@ fn many_elements() {
 }
 
 #[test]
-fn memory_is_given_back() {
+fn memory_is_what_the_size_takes() {
     let mut list = Listpack::new();
+    assert_eq!((size_of::<Listpack>(), list.mem_bytes()), (size_of::<usize>(), good_size(EMPTY)));
     list.append_all(&[Value::String(&[b'x'; 1000]); 4]);
-    assert!(list.capacity() >= list.as_bytes().len());
+    assert_eq!(list.mem_bytes(), good_size(list.as_bytes().len()));
     list.delete_range(1, 3);
-    assert!(list.capacity() <= good_size(list.as_bytes().len()));
-    // Room that was asked for stays while nothing shrinks.
-    let mut roomy = Listpack::with_capacity(4096);
-    roomy.append(1);
-    roomy.replace(roomy.first().unwrap(), 2);
-    assert!(roomy.capacity() >= 4096);
+    assert_eq!(list.mem_bytes(), good_size(list.as_bytes().len()));
+}
+
+#[test]
+fn raw_and_back() {
+    let list: Listpack = (0i64..30).collect();
+    let copy = list.clone();
+    // SAFETY: the pointer is from a list, and used once.
+    let list = unsafe { Listpack::from_raw(list.into_raw()) };
+    assert_eq!(list, copy);
 }
 
 #[test]
@@ -339,7 +345,7 @@ proptest! {
             position = list.prev(position.unwrap());
         }
         prop_assert_eq!(position, None);
-        prop_assert_eq!(Listpack::from_bytes(list.as_bytes().to_vec()), Some(list));
+        prop_assert_eq!(Listpack::from_bytes(list.as_bytes()), Some(list));
     }
 
     #[test]
