@@ -96,7 +96,7 @@ impl IntSet {
     }
 
     /// Bytes allocated.
-    pub fn mem_bytes(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.blob.capacity()
     }
 
@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn memory_is_what_the_size_takes() {
         let set: IntSet = (0..1000).collect();
-        assert_eq!((size_of::<IntSet>(), set.mem_bytes()), (size_of::<usize>(), good_size(HEADER + 2000)));
+        assert_eq!((size_of::<IntSet>(), set.capacity()), (size_of::<usize>(), good_size(HEADER + 2000)));
         let copy = set.clone();
         // SAFETY: the pointer is from a set, and used once.
         assert_eq!(unsafe { IntSet::from_raw(set.into_raw()) }, copy);

@@ -26,6 +26,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use super::{Encoding, Header, Raw, Type};
+use crate::ds::intset::IntSet;
+use crate::ds::listpack::Listpack;
 
 /// A handle of one word that owns something.
 ///
@@ -56,6 +58,34 @@ unsafe impl<T: Send> Word for Box<T> {
     unsafe fn from_word(word: NonNull<u8>) -> Self {
         // SAFETY: the caller's contract.
         unsafe { Box::from_raw(word.cast().as_ptr()) }
+    }
+}
+
+// SAFETY: a listpack is a pointer.
+unsafe impl Word for Listpack {
+    #[inline(always)]
+    fn into_word(self) -> NonNull<u8> {
+        self.into_raw()
+    }
+
+    #[inline(always)]
+    unsafe fn from_word(word: NonNull<u8>) -> Self {
+        // SAFETY: the caller's contract.
+        unsafe { Listpack::from_raw(word) }
+    }
+}
+
+// SAFETY: a set of integers is a pointer.
+unsafe impl Word for IntSet {
+    #[inline(always)]
+    fn into_word(self) -> NonNull<u8> {
+        self.into_raw()
+    }
+
+    #[inline(always)]
+    unsafe fn from_word(word: NonNull<u8>) -> Self {
+        // SAFETY: the caller's contract.
+        unsafe { IntSet::from_raw(word) }
     }
 }
 

@@ -67,7 +67,7 @@
 mod collection;
 mod hash;
 mod list;
-mod set;
+pub mod set;
 mod stream;
 mod zset;
 

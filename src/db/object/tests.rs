@@ -1,5 +1,5 @@
 use super::*;
-use crate::ds::intset::IntSet;
+use crate::db::object::set::Item;
 use proptest::prelude::*;
 
 /// What an entry should be.
@@ -247,17 +247,12 @@ fn lend_gives_back_what_it_does_not_lend() {
 
 /// A collection of the simplest encoding there is, for tests of what holds it.
 fn integers(numbers: &[i64]) -> Set {
-    let mut set = IntSet::new();
-    for n in numbers {
-        set.add(*n);
-    }
-    Set::IntSet(set.into())
+    Set::IntSet(numbers.iter().copied().collect())
 }
 
 fn contents(entry: &Entry) -> Vec<i64> {
     let set = entry.view().object::<Set>();
-    let Set::IntSet(set) = &*set;
-    set.iter().collect()
+    set.iter().filter_map(Item::as_integer).collect()
 }
 
 #[test]
@@ -267,7 +262,7 @@ fn collections_change_in_place_and_move_with_their_entry() {
     assert_eq!((entry.view().expiry(), entry.view().clock()), (None, 5));
     entry.set_expiry(77);
     {
-        let Set::IntSet(set) = &mut *entry.object_mut::<Set>();
+        let Set::IntSet(set) = &mut *entry.object_mut::<Set>() else { panic!("it was an intset") };
         set.add(3);
     }
     assert_eq!((contents(&entry), entry.view().expiry()), (vec![1, 2, 3], Some(77)));

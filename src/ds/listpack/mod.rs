@@ -105,7 +105,7 @@ impl Listpack {
     }
 
     /// Bytes allocated.
-    pub fn mem_bytes(&self) -> usize {
+    pub fn capacity(&self) -> usize {
         self.blob.capacity()
     }
 

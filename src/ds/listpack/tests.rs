@@ -142,11 +142,11 @@ fn many_elements() {
 #[test]
 fn memory_is_what_the_size_takes() {
     let mut list = Listpack::new();
-    assert_eq!((size_of::<Listpack>(), list.mem_bytes()), (size_of::<usize>(), good_size(EMPTY)));
+    assert_eq!((size_of::<Listpack>(), list.capacity()), (size_of::<usize>(), good_size(EMPTY)));
     list.append_all(&[Value::String(&[b'x'; 1000]); 4]);
-    assert_eq!(list.mem_bytes(), good_size(list.as_bytes().len()));
+    assert_eq!(list.capacity(), good_size(list.as_bytes().len()));
     list.delete_range(1, 3);
-    assert_eq!(list.mem_bytes(), good_size(list.as_bytes().len()));
+    assert_eq!(list.capacity(), good_size(list.as_bytes().len()));
 }
 
 #[test]
