@@ -44,6 +44,8 @@ pub mod signals;
 pub mod slowlog;
 pub mod start;
 pub mod stats;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod time;
 pub mod version;
 

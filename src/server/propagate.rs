@@ -172,3 +172,84 @@ impl Server {
         self.propagation.unit.push(Op { db, args });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::Bench;
+
+    #[test]
+    fn changes_are_passed_on_as_sent_and_everything_else_is_not() {
+        Bench::new().check_propagation(
+            "SET a 1 -> SET a 1
+             GET a -> nothing
+             DEL nosuch -> nothing
+             INCR a -> INCR a
+             DEL a nosuch -> DEL a nosuch
+             SETNX a 1 -> SETNX a 1
+             SETNX a 2 -> nothing
+             FLUSHALL -> FLUSHALL
+             SELECT 3 -> nothing
+             SET a 1 -> SET a 1",
+        );
+    }
+
+    #[test]
+    fn what_depends_on_time_is_made_absolute() {
+        Bench::new().check_propagation(
+            "SET a 1 -> SET a 1
+             EXPIRE a 100 -> PEXPIREAT a <time>
+             PEXPIRE a 5000 -> PEXPIREAT a <time>
+             EXPIRE a 100 NX -> nothing
+             EXPIRE a -1 -> DEL a
+             SET a 1 EX 100 -> SET a 1 PXAT <time>
+             SET a 1 PX 100 GET -> SET a 1 PXAT <time>
+             SET a 1 KEEPTTL -> SET a 1 KEEPTTL
+             SET a 1 PXAT 99999999999999 NX -> nothing
+             SET a 1 GET -> SET a 1
+             SET a 1 GET XX -> SET a 1 XX
+             GETSET a 2 -> SET a 2
+             SETEX a 100 v -> SET a v PXAT <time>
+             PSETEX a 1000 v -> SET a v PXAT <time>
+             GETEX a EX 10 -> PEXPIREAT a <time>
+             GETEX a PERSIST -> PERSIST a
+             GETEX a -> nothing
+             GETEX a EXAT 1 -> DEL a
+             SET a v -> SET a v
+             GETDEL a -> DEL a
+             INCRBYFLOAT f 1.5 -> SET f 1.5 KEEPTTL",
+        );
+    }
+
+    #[test]
+    fn a_transaction_is_passed_on_as_one() {
+        let mut bench = Bench::new();
+        bench.check_propagation(
+            "MULTI -> nothing
+             SET a 1 -> nothing
+             GET a -> nothing
+             EXPIRE a 100 -> nothing
+             EXEC -> MULTI; SET a 1; PEXPIREAT a <time>; EXEC
+             MULTI -> nothing
+             SET a 2 -> nothing
+             EXEC -> SET a 2
+             MULTI -> nothing
+             GET a -> nothing
+             EXEC -> nothing",
+        );
+    }
+
+    #[test]
+    fn keys_found_expired_are_deleted_first() {
+        let mut bench = Bench::new();
+        bench.check_propagation("SET a 1 PX 1 -> SET a 1 PXAT <time>");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        bench.srv.clock.update();
+        bench.check_propagation(
+            "GET a -> DEL a
+             SET b 1 PX 1 -> SET b 1 PXAT <time>",
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        bench.srv.clock.update();
+        bench.check_propagation("INCR b -> MULTI; DEL b; INCR b; EXEC");
+    }
+}

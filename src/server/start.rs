@@ -131,7 +131,7 @@ fn log_start(config: &Config, supervised: Supervised, bare: bool) {
 }
 
 /// Puts the server together.
-fn build(config: Config) -> Result<Server, String> {
+pub(crate) fn build(config: Config) -> Result<Server, String> {
     let mut commands = CommandTable::new();
     for (from, to) in &config.origin.renamed_commands {
         commands.rename(from, to).map_err(|e| e.to_string())?;

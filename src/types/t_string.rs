@@ -219,10 +219,35 @@ fn set_with_options(srv: &mut Server, c: &mut Client) -> CmdResult {
         }
     }
     store(srv, c, 2, expiry);
+    if srv.propagation.wanted {
+        propagate_set(srv, c, expiry, &options);
+    }
     if !options.get {
         c.out.ok();
     }
     Ok(())
+}
+
+/// Has a SET with options propagated: with the time at which the key expires, and without GET.
+fn propagate_set(srv: &mut Server, c: &Client, expiry: Expiry, options: &Options) {
+    match (expiry, options.expiry) {
+        // It says the time already.
+        (_, Some(ExpiryOption::At(TimeArg { relative: false, unit: Unit::Milliseconds, .. }))) => {}
+        (Expiry::At(at_ms), _) => propagate_expiring(srv, c, 2, at_ms),
+        _ if options.get => {
+            let args: Vec<&[u8]> = c.argv.iter().collect();
+            let is_get = |i: usize| i > 2 && args[i].eq_ignore_ascii_case(b"get");
+            let kept: Vec<&[u8]> = (0..args.len()).filter(|i| !is_get(*i)).map(|i| args[i]).collect();
+            srv.propagate_as(&kept);
+        }
+        _ => {}
+    }
+}
+
+/// Has the command at hand propagated as a SET of its argument `value` that expires at `at_ms`.
+fn propagate_expiring(srv: &mut Server, c: &Client, value: usize, at_ms: i64) {
+    let mut digits = itoa::Buffer::new();
+    srv.propagate_as(&[b"SET", c.argv.get(1), c.argv.get(value), b"PXAT", digits.format(at_ms).as_bytes()]);
 }
 
 /// `SETNX key value`
@@ -250,6 +275,7 @@ fn set_expiring(srv: &mut Server, c: &mut Client, unit: Unit, command: &'static 
     let time = TimeArg { unit, relative: true, arg: 2 };
     let at_ms = time.at_ms(&c.argv, srv.clock.unix_ms, command)?;
     store(srv, c, 3, Expiry::At(at_ms));
+    propagate_expiring(srv, c, 3, at_ms);
     c.out.ok();
     Ok(())
 }
@@ -273,6 +299,7 @@ pub fn getex(srv: &mut Server, c: &mut Client) -> CmdResult {
         value.write_to(&mut c.out);
         if options.expiry.is_some() && srv.lookup_mut(c.db, key).is_some_and(|mut e| e.clear_expiry()) {
             srv.signal_modified(c.db, key.bytes, 1);
+            srv.propagate_as(&[b"PERSIST", key.bytes]);
             publish_generic(srv, c.db, "persist", key);
         }
         return Ok(());
@@ -280,15 +307,14 @@ pub fn getex(srv: &mut Server, c: &mut Client) -> CmdResult {
     let at_ms = time.at_ms(&c.argv, now_ms, "getex")?;
     value.write_to(&mut c.out);
     if !time.relative && at_ms <= now_ms as i64 {
-        srv.delete(c.db, key);
-        srv.signal_modified(c.db, key.bytes, 1);
-        publish_generic(srv, c.db, "del", key);
+        delete_instead(srv, c, srv.config.lazyfree_lazy_expire);
         return Ok(());
     }
     if let Some(mut entry) = srv.lookup_mut(c.db, key) {
         entry.set_expiry(at_ms);
     }
     srv.signal_modified(c.db, key.bytes, 1);
+    srv.propagate_as(&[b"PEXPIREAT", key.bytes, itoa::Buffer::new().format(at_ms).as_bytes()]);
     publish_generic(srv, c.db, "expire", key);
     Ok(())
 }
@@ -300,17 +326,26 @@ pub fn getdel(srv: &mut Server, c: &mut Client) -> CmdResult {
     let found = value.is_some();
     reply(&mut c.out, value);
     if found {
-        srv.delete(c.db, key);
-        srv.signal_modified(c.db, key.bytes, 1);
-        publish_generic(srv, c.db, "del", key);
+        delete_instead(srv, c, srv.config.lazyfree_lazy_user_del);
     }
     Ok(())
+}
+
+/// Deletes the key of a command that has read it, and has it propagated as that.
+fn delete_instead(srv: &mut Server, c: &Client, lazily: bool) {
+    let key = c.argv.key(1);
+    srv.delete_with(c.db, key, lazily);
+    let command: &[u8] = if lazily { b"UNLINK" } else { b"DEL" };
+    srv.propagate_as(&[command, key.bytes]);
+    srv.signal_modified(c.db, key.bytes, 1);
+    publish_generic(srv, c.db, "del", key);
 }
 
 /// `GETSET key value`
 pub fn getset(srv: &mut Server, c: &mut Client) -> CmdResult {
     reply(&mut c.out, srv.lookup_read::<StringValue>(c.db, c.argv.key(1))?);
     store(srv, c, 2, Expiry::Clear);
+    srv.propagate_as(&[b"SET", c.argv.get(1), c.argv.get(2)]);
     Ok(())
 }
 
@@ -467,6 +502,7 @@ pub fn incrbyfloat(srv: &mut Server, c: &mut Client) -> CmdResult {
     // Unlike what a client sends, the sum is not tried as an integer.
     srv.set_key(c.db, key, NewStr::Copy(&sum), Expiry::Keep);
     publish(srv, c.db, "incrbyfloat", key);
+    srv.propagate_as(&[b"SET", key.bytes, &sum, b"KEEPTTL"]);
     c.out.bulk(&sum);
     Ok(())
 }

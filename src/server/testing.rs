@@ -1,0 +1,81 @@
+//! A server without sockets, for unit tests: commands go through the dispatcher, and what they leave behind is looked at.
+
+use crate::server::client::{ClientFlags, ClientId};
+use crate::server::config::Config;
+use crate::server::networking::Input;
+use crate::server::{Argv, Client, Server, dispatch, start};
+
+/// A server and a client that is no connection.
+pub struct Bench {
+    /// The server.
+    pub srv: Server,
+    /// The client.
+    pub client: Client,
+}
+
+impl Bench {
+    /// A server with the default configuration.
+    pub fn new() -> Bench {
+        let mut srv = start::build(Config::default()).expect("a server without sockets can be built");
+        srv.propagation.wanted = true;
+        srv.refresh_slow_threshold();
+        let client = Client {
+            flags: ClientFlags::AUTHENTICATED | ClientFlags::DENY_BLOCKING,
+            handle: ClientId::DETACHED,
+            db: 0,
+            argv: Argv::default(),
+            out: Default::default(),
+            input: Input::default(),
+            conn: None,
+            cmd: None,
+            last_cmd: None,
+            id: u64::MAX,
+            created_ms: srv.clock.unix_ms,
+            last_interaction: srv.clock.unix_s(),
+            soft_limit_since: None,
+            commands: 0,
+            net_in: 0,
+            net_out: 0,
+            info: Default::default(),
+            pubsub: None,
+            multi: None,
+            blocked: None,
+        };
+        Bench { srv, client }
+    }
+
+    /// Runs a command of words without blanks, and returns its encoded reply.
+    pub fn run(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split(' ').collect();
+        self.client.argv = Argv::from_args(&words);
+        let spec = self.srv.commands.lookup(words[0].as_bytes());
+        dispatch::process_command(&mut self.srv, &mut self.client, spec);
+        String::from_utf8_lossy(&self.client.out.take_bytes()).into_owned()
+    }
+
+    /// Runs a command and returns what it leaves for replicas and the append-only file, a command an item. Words that are
+    /// times of this test's run are shown as `<time>`.
+    pub fn propagated(&mut self, line: &str) -> Vec<String> {
+        self.srv.propagation.sent.clear();
+        let reply = self.run(line);
+        assert!(!reply.starts_with('-'), "{line}: {reply}");
+        let now_ms = self.srv.clock.unix_ms;
+        let word = |word: &[u8]| {
+            let text = String::from_utf8_lossy(word).into_owned();
+            let is_time = text.parse::<u64>().is_ok_and(|n| n.abs_diff(now_ms) < 10_000_000);
+            if is_time { "<time>".to_owned() } else { text }
+        };
+        let ops = self.srv.propagation.sent.iter();
+        ops.map(|op| op.args.iter().map(|arg| word(arg)).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    /// Checks `command -> what it leaves` lines; several commands are parted by `; `, and `nothing` is none.
+    pub fn check_propagation(&mut self, text: &str) {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (command, expected) = line.split_once(" -> ").expect("a line has an arrow");
+            let expected: Vec<&str> =
+                if expected == "nothing" { Vec::new() } else { expected.split("; ").collect() };
+            assert_eq!(self.propagated(command), expected, "{command}");
+        }
+    }
+}
