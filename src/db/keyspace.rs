@@ -5,16 +5,12 @@ use bytes::Bytes;
 use crate::db::LookupFlags;
 use crate::db::kvstore::KvStore;
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
+use crate::db::object::EntryRef;
+use crate::db::scan::{self, ScanOptions, Scanned};
 use crate::db::{blocked, multi};
-use crate::ds::{glob, numbers};
+use crate::ds::glob;
 use crate::io::bio::JobKind;
 use crate::server::{Client, CmdError, CmdResult, Server};
-
-/// Elements that SCAN returns when COUNT says nothing.
-const SCAN_COUNT: usize = 10;
-
-/// A scan looks at no more buckets than this many times COUNT, however empty they are.
-const SCAN_STEPS_PER_COUNT: usize = 10;
 
 /// Keys beyond which FLUSHALL without a word frees in the background if configured so; fewer are freed faster at once.
 const FLUSH_ASYNC_MIN: usize = 64;
@@ -96,82 +92,28 @@ pub fn keys(srv: &mut Server, c: &mut Client) -> CmdResult {
     Ok(())
 }
 
-/// The cursor that argument `i` holds: decimal digits of 64 bits.
-fn parse_cursor(c: &Client, i: usize) -> Result<u64, CmdError> {
-    numbers::parse_u64(c.argv.get(i)).ok_or(CmdError::text("ERR invalid cursor"))
-}
-
-/// What SCAN was asked for.
-struct ScanOptions<'a> {
-    pattern: Option<&'a [u8]>,
-    count: usize,
-    type_name: Option<&'a [u8]>,
-}
-
-impl<'a> ScanOptions<'a> {
-    fn parse(c: &'a Client, first: usize) -> Result<ScanOptions<'a>, CmdError> {
-        let mut options = ScanOptions { pattern: None, count: SCAN_COUNT, type_name: None };
-        let mut i = first;
-        while i < c.argv.len() {
-            let has_value = i + 1 < c.argv.len();
-            if c.argv.is(i, b"count") && has_value {
-                let count = c.argv.int(i + 1)?;
-                if count < 1 {
-                    return Err(CmdError::Syntax);
-                }
-                options.count = count as usize;
-            } else if c.argv.is(i, b"match") && has_value {
-                options.pattern = Some(c.argv.get(i + 1)).filter(|p| *p != b"*");
-            } else if c.argv.is(i, b"type") && has_value {
-                options.type_name = Some(c.argv.get(i + 1));
-            } else if c.argv.is(i, b"novalues") {
-                return Err(CmdError::text("ERR NOVALUES option can only be used in HSCAN"));
-            } else {
-                return Err(CmdError::Syntax);
-            }
-            i += 2;
-        }
-        Ok(options)
-    }
-}
-
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub fn scan(srv: &mut Server, c: &mut Client) -> CmdResult {
-    let mut cursor = parse_cursor(c, 1)?;
-    let options = ScanOptions::parse(c, 2)?;
+    let cursor = scan::cursor(&c.argv, 1)?;
+    let options = ScanOptions::parse(&c.argv, 2, Scanned::Keys)?;
     let now_ms = srv.clock.unix_ms;
-    let (mut found, mut expired): (Vec<Bytes>, Vec<Bytes>) = (Vec::new(), Vec::new());
-    let mut steps = options.count.saturating_mul(SCAN_STEPS_PER_COUNT);
-    let mut seen = 0;
-    loop {
-        cursor = srv.dbs[c.db].keys.scan(cursor, |entry| {
-            seen += 1;
-            if options.pattern.is_some_and(|p| !glob::matches(p, entry.key(), false)) {
-                return;
-            }
-            if entry.expired(now_ms) {
+    let is_of_type = |entry: EntryRef<'_>| {
+        options.type_name.is_none_or(|name| entry.value_type().name().as_bytes().eq_ignore_ascii_case(name))
+    };
+    let keys = &srv.dbs[c.db].keys;
+    let mut expired: Vec<Bytes> = Vec::new();
+    scan::reply(&mut c.out, &options, cursor, |cursor, page| {
+        keys.scan(cursor, |entry| {
+            let admitted = page.admits(entry.key());
+            if admitted && entry.expired(now_ms) {
                 expired.push(Bytes::copy_from_slice(entry.key()));
-            } else if options
-                .type_name
-                .is_none_or(|t| entry.value_type().name().as_bytes().eq_ignore_ascii_case(t))
-            {
-                found.push(Bytes::copy_from_slice(entry.key()));
+            } else if admitted && is_of_type(entry) {
+                page.show(entry.key());
             }
-        });
-        steps -= 1;
-        if cursor == 0 || steps == 0 || seen >= options.count {
-            break;
-        }
-    }
+        })
+    });
     for key in &expired {
         srv.delete_expired(c.db, srv.key_of(key));
-    }
-    c.out.array(2);
-    let mut digits = itoa::Buffer::new();
-    c.out.bulk(digits.format(cursor).as_bytes());
-    c.out.array(found.len());
-    for key in &found {
-        c.out.bulk(key);
     }
     Ok(())
 }

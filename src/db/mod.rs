@@ -34,6 +34,7 @@ pub mod notify;
 pub mod object;
 pub mod object_cmd;
 pub mod pubsub;
+pub mod scan;
 
 /// Keys that RANDOMKEY draws at most when all it finds have expired and may not be deleted.
 const RANDOM_KEY_TRIES: usize = 100;
