@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(flag_letters(ClientFlags::AUTHENTICATED | ClientFlags::PENDING_WRITE, false), "N");
         assert_eq!(
             flag_letters(ClientFlags::NO_TOUCH | ClientFlags::NO_EVICT | ClientFlags::UNIX_SOCKET, true),
-            "UeT"
+            "UeTd"
         );
     }
 }
