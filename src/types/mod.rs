@@ -4,6 +4,7 @@ use crate::db::ValueType;
 use crate::db::object::{EntryRef, StrRef, Type};
 
 pub mod lcs;
+pub mod t_list;
 pub mod t_string;
 
 /// Strings, for lookups.

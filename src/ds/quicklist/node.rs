@@ -133,6 +133,9 @@ impl Compressed {
     }
 }
 
+// A tag, a count and a pointer.
+const _: () = assert!(size_of::<Node>() == 16);
+
 /// A node. The counts are kept here, so that they lie side by side: finding an index follows no pointer but one.
 #[derive(Clone, Debug)]
 pub enum Node {
@@ -199,11 +202,19 @@ impl Node {
         }
     }
 
+    /// Reads the elements as a listpack, if the node is packed.
+    pub fn with_listpack<R>(&self, read: impl FnOnce(&Listpack) -> R) -> Option<R> {
+        self.read(|content| match content {
+            Content::Packed(list) => Some(read(list)),
+            Content::Plain(_) => None,
+        })
+    }
+
     /// Bytes allocated for it, its place among the nodes included.
     pub(super) fn mem_bytes(&self) -> usize {
         size_of::<Node>()
             + match self {
-                Node::Packed { list, .. } => good_size(list.capacity()),
+                Node::Packed { list, .. } => list.capacity(),
                 Node::Plain(block) => good_size(size_of::<Bytes>()) + good_size(block.len()),
                 Node::Compressed { block, .. } => {
                     good_size(size_of::<Compressed>()) + good_size(block.bytes.len())

@@ -238,6 +238,11 @@ directives! {
     "active-expire-effort" active_expire_effort: u32 = 1, Int { min: 1, max: 10 };
     /// Spend a little time of each turn on moving tables to their new size.
     "activerehashing" activerehashing: bool = true, YesNo;
+    /// How large a node of a list becomes: -1 to -5 for 4 to 64 KiB, or the number of its elements.
+    "list-max-listpack-size" | "list-max-ziplist-size" list_max_listpack_size: i32 = -2,
+        Int { min: i32::MIN as i64, max: INT_MAX };
+    /// Nodes at either end of a list that are not compressed; 0 compresses none.
+    "list-compress-depth" list_compress_depth: u32 = 0, Int { min: 0, max: INT_MAX }, [Debug];
     /// Classes of keyspace events that are published.
     "notify-keyspace-events" notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, EventClasses;
 

@@ -10,10 +10,12 @@
 //! that. The dataset's digest mixes in the number of each database that is not empty, and is xored with all its keys'
 //! digests, whose order is the table's and hence arbitrary.
 
+use std::ops::ControlFlow;
+
 use sha1::{Digest as _, Sha1};
 
 use crate::db::LookupFlags;
-use crate::db::object::{EntryRef, Type};
+use crate::db::object::{Collection, EntryRef, List, Type};
 use crate::server::{Client, CmdResult, Server};
 
 /// What a key with an expiry is marked by.
@@ -39,11 +41,19 @@ impl Digest {
         self.mix(&(value_type as u32).to_be_bytes());
         match value_type {
             Type::String => self.mix(entry.string().bytes(&mut itoa::Buffer::new())),
-            Type::List | Type::Set | Type::ZSet | Type::Hash | Type::Stream => {}
+            Type::List => self.list(&entry.object::<List>()),
+            Type::Set | Type::ZSet | Type::Hash | Type::Stream => {}
         }
         if entry.expiry().is_some() {
             self.xor(EXPIRE_MARK);
         }
+    }
+
+    fn list(&mut self, list: &List) {
+        list.visit(0..list.len(), |element| {
+            self.mix(element.text(&mut itoa::Buffer::new()));
+            ControlFlow::Continue(())
+        });
     }
 
     fn hex(&self) -> String {
@@ -90,6 +100,7 @@ pub(super) fn digest_value(srv: &mut Server, c: &mut Client) -> CmdResult {
 mod tests {
     use super::*;
     use crate::db::object::{Entry, NewStr};
+    use crate::ds::quicklist::{Element, End, Limits};
 
     fn value(bytes: &[u8], expiry: Option<i64>) -> String {
         let mut digest = Digest::default();
@@ -103,5 +114,19 @@ mod tests {
         assert_eq!(value(b"12", None), "655ac46b180ad2f61a3cee25f0b1780fa2ec879a");
         assert_ne!(value(b"12", Some(5)), value(b"12", None));
         assert_eq!(value(b"12", Some(5)), value(b"12", Some(6)));
+    }
+
+    #[test]
+    fn lists_hash_as_upstream_in_either_form() {
+        for fill in [-2, 2] {
+            let mut list = List::new();
+            list.grow(&Limits::new(fill, 0), 3, 5);
+            for text in [&b"a"[..], b"b", b"300"] {
+                list.push(End::Tail, Element::String(text));
+            }
+            let mut digest = Digest::default();
+            digest.value(Entry::with_object(b"key", list, None, 0).view());
+            assert_eq!(digest.hex(), "53d13d2d13c8503ff8edfb2ecc17e0ad346665d6");
+        }
     }
 }

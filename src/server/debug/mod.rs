@@ -4,6 +4,7 @@
 //! dispatcher refuses DEBUG altogether unless `enable-debug-command` allows it.
 
 mod digest;
+mod list;
 mod object;
 mod populate;
 mod protocol;
@@ -25,11 +26,14 @@ pub struct DebugState {
     pub active_expire: bool,
     /// Whether the periodic work is suspended: `PAUSE-CRON`.
     pub pause_cron: bool,
+    /// The shortest element that new long lists keep by itself, or 0 for what their limits say:
+    /// `QUICKLIST-PACKED-THRESHOLD`.
+    pub packed_threshold: usize,
 }
 
 impl Default for DebugState {
     fn default() -> Self {
-        DebugState { active_expire: true, pause_cron: false }
+        DebugState { active_expire: true, pause_cron: false, packed_threshold: 0 }
     }
 }
 
@@ -60,6 +64,8 @@ const SUBCOMMANDS: &[Subcommand] = &[
         help: &["Answer with the error <string>, to see what a client makes of it."] },
     Subcommand { name: "LEAK", args: 1..=1, run: leak, usage: " <string>",
         help: &["Keep a copy of <string> that nobody will free."] },
+    Subcommand { name: "LISTPACK", args: 1..=1, run: list::listpack, usage: " <key>",
+        help: &["Print the listpack that <key> holds to the standard output."] },
     Subcommand { name: "LOG", args: 1..=1, run: log_message, usage: " <message>",
         help: &["Write <message> to the log."] },
     Subcommand { name: "HTSTATS", args: 1..=2, run: object::htstats, usage: " <dbid> [full]",
@@ -94,6 +100,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         help: &["Match random patterns with random texts, which must not crash."] },
     Subcommand { name: "PAUSE-CRON", args: 1..=1, run: pause_cron, usage: " <0|1>",
         help: &["Suspend the periodic work, or resume it."] },
+    Subcommand { name: "QUICKLIST", args: 1..=2, run: list::quicklist, usage: " <key> [<0|1>]",
+        help: &["Print the nodes of the long list <key> to the standard output; with 1, their",
+                "elements as well."] },
+    Subcommand { name: "QUICKLIST-PACKED-THRESHOLD", args: 1..=1, run: list::quicklist_packed_threshold,
+        usage: " <size>",
+        help: &["Give elements of <size> bytes and more nodes of their own, in long lists that",
+                "are made from now on. 0 is the default, by which those do that fill a node."] },
     Subcommand { name: "REPLYBUFFER", args: 2..=2, run: replybuffer, usage: " <PEAK-RESET-TIME|RESIZING> <value>",
         help: &["Without effect: reply buffers are given back as soon as they are written."] },
     Subcommand { name: "DICT-RESIZING", args: 1..=1, run: dict_resizing, usage: " <0|1>",

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use crate::db::LookupFlags;
 use crate::db::evict;
-use crate::db::object::{EntryRef, Type};
+use crate::db::object::{Encoding, EntryRef, List, Type};
 use crate::db::object_cmd;
 use crate::ds::hashtable::Stats;
 use crate::ds::lzf;
 use crate::ds::numbers;
+use crate::ds::quicklist::Node;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
 /// Shorter strings are not worth compressing.
@@ -57,15 +58,34 @@ pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
     let flags = LookupFlags::NO_TOUCH | LookupFlags::NO_NOTIFY | LookupFlags::NO_STATS;
     let entry = srv.lookup(c.db, c.argv.key(2), flags).ok_or(CmdError::NoSuchKey)?;
     c.out.simple(&format!(
-        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
+        "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.addr(),
         object_cmd::refcount(entry),
         entry.encoding().name(),
         shown_len(entry),
         entry.clock(),
-        evict::idle_seconds(entry.clock(), now)
+        evict::idle_seconds(entry.clock(), now),
+        list_details(entry)
     ));
     Ok(())
+}
+
+/// What DEBUG OBJECT says of a long list besides.
+fn list_details(entry: EntryRef<'_>) -> String {
+    if entry.encoding() != Encoding::Quicklist {
+        return String::new();
+    }
+    match &*entry.object::<List>() {
+        List::Listpack(_) => String::new(),
+        List::Quicklist(list) => format!(
+            " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{}",
+            list.nodes().len(),
+            list.len() as f64 / list.nodes().len() as f64,
+            list.limits().fill(),
+            u8::from(list.limits().depth() > 0),
+            list.nodes().map(Node::size).sum::<usize>()
+        ),
+    }
 }
 
 /// Elements that one bucket holds without a chain.
