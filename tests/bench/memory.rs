@@ -1,7 +1,7 @@
-//! Bytes per key: what a million keys of one kind add to `used_memory` and to the resident set of a server that was just started.
+//! Bytes per key and per element: what a million of one kind add to `used_memory` and to the resident set of a server that was just started.
 
 use crate::report::Report;
-use crate::rows::MEMORY;
+use crate::rows::{COLLECTION_MEMORY, MEMORY};
 use crate::servers::Server;
 use crate::{Bench, Result, procfs, throughput};
 
@@ -9,13 +9,18 @@ const KEYS: u64 = 1_000_000;
 
 /// Measures every kind on every server, and their totals.
 pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
+    measure(bench, report, "Bytes per key", &MEMORY)?;
+    measure(bench, report, "Bytes per element", &COLLECTION_MEMORY)
+}
+
+fn measure(bench: &Bench, report: &mut Report, title: &str, kinds: &[(&str, &[&str])]) -> Result<()> {
     let kinds: Vec<_> =
-        MEMORY.iter().filter(|(name, _)| bench.options.selects(&format!("memory, {name}"))).collect();
+        kinds.iter().filter(|(name, _)| bench.options.selects(&format!("memory, {name}"))).collect();
     if kinds.is_empty() {
         return Ok(());
     }
-    let used = report.section("Bytes per key, used_memory", 1);
-    let resident = report.section("Bytes per key, resident", 1);
+    let used = report.section(&format!("{title}, used_memory"), 1);
+    let resident = report.section(&format!("{title}, resident"), 1);
     let mut totals = vec![(0.0, 0.0); bench.programs.len()];
     for (name, command) in &kinds {
         for (index, program) in bench.programs.iter().enumerate() {

@@ -13,7 +13,8 @@ colons), or the newest redis-server and valkey-server in ~/.cache/ochre/*/src (O
   --quick             one round, a fifth of the requests
   --rounds N          rounds, of which the median counts (default: 5)
   --requests N        requests of each throughput measurement (default: by pipeline, for a second or two)
-  --rows TEXT         only rows whose name contains TEXT; several texts are separated by |
+  --rows TEXT         only rows whose name contains TEXT; several texts are separated by |,
+                      and one that ends with $ must be the name's end
   --only SECTIONS     throughput, memory, latency, growth, separated by commas (default: all but growth)
   --growth            growth as well
   --growth-keys N     keys that growth creates (default: 10000000)
@@ -111,7 +112,11 @@ impl Options {
     /// Whether a row of this name is to be measured.
     pub fn selects(&self, name: &str) -> bool {
         let name = name.to_lowercase();
-        self.rows.is_empty() || self.rows.iter().any(|text| name.contains(text))
+        let is_meant = |text: &String| match text.strip_suffix('$') {
+            Some(end) => name.ends_with(end),
+            None => name.contains(text.as_str()),
+        };
+        self.rows.is_empty() || self.rows.iter().any(is_meant)
     }
 }
 

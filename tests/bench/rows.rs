@@ -20,6 +20,26 @@ const SMALL: Dataset = Dataset { keys: 1_000, load: &[&["SET", "key:{key}", "xxx
 const MILLION_COUNTERS: Dataset = Dataset { keys: 1_000_000, load: &[&["SET", "cnt:{key}", "100000"]] };
 const SMALL_COUNTERS: Dataset = Dataset { keys: 1_000, load: &[&["SET", "cnt:{key}", "100000"]] };
 
+/// Collections of a million elements under one key each.
+const LIST: Dataset = Dataset { keys: 1_000_000, load: &[&["RPUSH", "list", "xxxxxxxx"]] };
+const SET: Dataset = Dataset { keys: 1_000_000, load: &[&["SADD", "set", "m:{key}"]] };
+const HASH: Dataset = Dataset { keys: 1_000_000, load: &[&["HSET", "hash", "f:{key}", "xxxxxxxx"]] };
+const ZSET: Dataset = Dataset { keys: 1_000_000, load: &[&["ZADD", "zset", "{key}", "m:{key}"]] };
+const STREAM: Dataset = Dataset { keys: 1_000, load: &[&["XADD", "stream", "*", "field", "xxxxxxxx"]] };
+/// What commands on whole values work on: sets, sorted sets and a list of ten thousand, a megabyte of bits, points on a line.
+const WHOLE: Dataset = Dataset {
+    keys: 10_000,
+    load: &[
+        &["SADD", "set1", "m:{key}"],
+        &["SADD", "set2", "m:{key}", "n:{key}"],
+        &["ZADD", "zset1", "{key}", "m:{key}"],
+        &["ZADD", "zset2", "{key}", "m:{key}", "{key}", "n:{key}"],
+        &["RPUSH", "numbers", "{key}"],
+        &["SETRANGE", "bits", "1048568", "xxxxxxxx"],
+        &["GEOADD", "geo", "13.{key}", "38.{key}", "m:{key}"],
+    ],
+};
+
 /// One measurement under load.
 pub struct Row {
     /// What the tables call it and `--rows` looks for.
@@ -32,16 +52,19 @@ pub struct Row {
     pub connections: usize,
     /// Requests that a connection sends at once.
     pub pipeline: usize,
+    /// How many times a GET's work a request is, roughly: so many times fewer are sent.
+    pub weight: u64,
 }
 
 impl Row {
     /// Requests of one measurement, chosen so that it takes a second or two. Depth makes a request cheaper.
     pub fn default_requests(&self) -> u64 {
-        match self.pipeline {
+        let light: u64 = match self.pipeline {
             1 => 200_000,
             2..=31 => 1_500_000,
             _ => 4_000_000,
-        }
+        };
+        (light / self.weight).max(1_000)
     }
 }
 
@@ -61,15 +84,69 @@ pub fn throughput() -> Vec<Row> {
         for &(command, request) in requests {
             for pipeline in [1, 16, 100] {
                 let name = format!("{command}, {keyspace}, pipeline {pipeline}");
-                rows.push(Row { name, dataset, request, connections: 50, pipeline });
+                rows.push(Row { name, dataset, request, connections: 50, pipeline, weight: 1 });
             }
         }
     }
     for (command, request) in [("GET", GET), ("SET", SET)] {
         let name = format!("{command}, 1M keys, 5,000 connections");
-        rows.push(Row { name, dataset: &MILLION, request, connections: 5_000, pipeline: 1 });
+        rows.push(Row { name, dataset: &MILLION, request, connections: 5_000, pipeline: 1, weight: 1 });
     }
+    rows.extend(collections());
     rows
+}
+
+/// Rows of the other types, all at pipeline 16.
+fn collections() -> impl Iterator<Item = Row> {
+    const MSET: &[&str] = &[
+        "MSET", "a:{key}", "1", "b:{key}", "2", "c:{key}", "3", "d:{key}", "4", "e:{key}", "5", "f:{key}",
+        "6", "g:{key}", "7", "h:{key}", "8", "i:{key}", "9", "j:{key}", "10",
+    ];
+    const GEOSEARCH: &[&str] = &[
+        "GEOSEARCH",
+        "geo",
+        "FROMLONLAT",
+        "13.00000005",
+        "38.00000005",
+        "BYRADIUS",
+        "100",
+        "m",
+        "ASC",
+        "COUNT",
+        "50",
+    ];
+    let rows: [(&str, &'static Dataset, &'static [&'static str], u64); 22] = [
+        ("LPUSH", &LIST, &["LPUSH", "list", "xxxxxxxx"], 1),
+        ("RPOP", &LIST, &["RPOP", "list"], 2),
+        ("LRANGE of 100", &LIST, &["LRANGE", "list", "0", "99"], 10),
+        ("LRANGE of 600", &LIST, &["LRANGE", "list", "0", "599"], 50),
+        ("SADD", &SET, &["SADD", "set", "n:{key}"], 1),
+        ("SISMEMBER", &SET, &["SISMEMBER", "set", "m:{key}"], 1),
+        ("SPOP", &SET, &["SPOP", "set"], 2),
+        ("HSET", &HASH, &["HSET", "hash", "f:{key}", "yyyyyyyy"], 1),
+        ("HGET", &HASH, &["HGET", "hash", "f:{key}"], 1),
+        ("ZADD", &ZSET, &["ZADD", "zset", "{key}", "n:{key}"], 2),
+        ("ZRANK", &ZSET, &["ZRANK", "zset", "m:{key}"], 2),
+        ("ZSCORE", &ZSET, &["ZSCORE", "zset", "m:{key}"], 1),
+        ("ZRANGE by score", &ZSET, &["ZRANGE", "zset", "{key}", "+inf", "BYSCORE", "LIMIT", "0", "10"], 3),
+        ("XADD", &STREAM, &["XADD", "stream", "*", "field", "xxxxxxxx"], 1),
+        ("MSET of ten", &MILLION, MSET, 10),
+        ("PFADD", &SMALL, &["PFADD", "hll", "e:{key}"], 1),
+        ("SINTER of 10,000", &WHOLE, &["SINTER", "set1", "set2"], 1_500),
+        ("ZUNIONSTORE of 20,000", &WHOLE, &["ZUNIONSTORE", "union", "2", "zset1", "zset2"], 1_500),
+        ("GEOSEARCH", &WHOLE, GEOSEARCH, 50),
+        ("BITCOUNT of 1 MB", &WHOLE, &["BITCOUNT", "bits"], 150),
+        ("SORT of 10,000", &WHOLE, &["SORT", "numbers", "DESC", "LIMIT", "0", "10"], 1_500),
+        ("SMEMBERS of 10,000", &WHOLE, &["SMEMBERS", "set1"], 500),
+    ];
+    rows.into_iter().map(|(name, dataset, request, weight)| Row {
+        name: format!("{name}, pipeline 16"),
+        dataset,
+        request,
+        connections: 50,
+        pipeline: 16,
+        weight,
+    })
 }
 
 /// The rows of the latency section; the rate is the same for all servers and comes from what the slowest can do.
@@ -82,6 +159,7 @@ pub fn latency() -> Vec<Row> {
         request,
         connections: 50,
         pipeline: 1,
+        weight: 1,
     };
     commands.map(row).into()
 }
@@ -104,4 +182,31 @@ pub const MEMORY: [(&str, &[&str]); 4] = [
         ],
     ),
     ("integer value", &["SET", "key:{key}", "1{key}"]),
+];
+
+/// What an element of a collection costs: the name and the command that is sent a million times. But for the first, all go
+/// into one key.
+pub const COLLECTION_MEMORY: [(&str, &[&str]); 6] = [
+    (
+        "hash of 5 fields",
+        &[
+            "HSET",
+            "key:{key}",
+            "field1",
+            "value1",
+            "field2",
+            "value2",
+            "field3",
+            "value3",
+            "field4",
+            "value4",
+            "field5",
+            "value5",
+        ],
+    ),
+    ("field of a hash", &["HSET", "hash", "f:{key}", "xxxxxxxx"]),
+    ("member of a set", &["SADD", "set", "m:{key}"]),
+    ("member of a sorted set", &["ZADD", "zset", "{key}", "m:{key}"]),
+    ("element of a list", &["RPUSH", "list", "e:{key}"]),
+    ("entry of a stream", &["XADD", "stream", "*", "field", "v:{key}"]),
 ];

@@ -83,10 +83,7 @@ impl TestServer {
 
     /// A connection that speaks raw bytes.
     pub fn raw(&self) -> RawClient {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        RawClient { reader: BufReader::new(stream.try_clone().unwrap()), stream }
+        raw_client(self.port)
     }
 
     /// A connection of the client library; `resp3` chooses the protocol.
@@ -141,6 +138,14 @@ impl Drop for TestServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A connection to a server on this machine that speaks raw bytes.
+pub fn raw_client(port: u16) -> RawClient {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    RawClient { reader: BufReader::new(stream.try_clone().unwrap()), stream }
 }
 
 /// A connection that sends and receives bytes as they are.
