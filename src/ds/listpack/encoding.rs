@@ -21,7 +21,7 @@ const INTEGERS_24: std::ops::Range<i64> = -(1 << 23)..1 << 23;
 ///
 /// A string that is the canonical text of an integer is stored as that integer and read back as such: who stores
 /// `b"42"` gets `Integer(42)`. [`PartialEq`] compares what is stored; use [`Value::is`] to compare with a string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Value<'a> {
     /// An integer.
     Integer(i64),

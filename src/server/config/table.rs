@@ -246,6 +246,15 @@ directives! {
     /// Classes of keyspace events that are published.
     "notify-keyspace-events" notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, EventClasses;
 
+    // ---- encodings ----
+
+    /// Most members of a set of integers that is kept as an intset.
+    "set-max-intset-entries" set_max_intset_entries: u64 = 512, Int { min: 0, max: i64::MAX };
+    /// Most members of a set that is kept as a listpack.
+    "set-max-listpack-entries" set_max_listpack_entries: u64 = 128, Int { min: 0, max: i64::MAX };
+    /// Most bytes of a member of a set that is kept as a listpack.
+    "set-max-listpack-value" set_max_listpack_value: u64 = 64, Int { min: 0, max: i64::MAX };
+
     // ---- observation ----
 
     /// Milliseconds from which an event is kept by LATENCY; 0 keeps none.

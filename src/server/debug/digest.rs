@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use sha1::{Digest as _, Sha1};
 
 use crate::db::LookupFlags;
-use crate::db::object::{Collection, EntryRef, List, Type};
+use crate::db::object::{Collection, EntryRef, List, Set, Type};
 use crate::server::{Client, CmdResult, Server};
 
 /// What a key with an expiry is marked by.
@@ -42,7 +42,11 @@ impl Digest {
         match value_type {
             Type::String => self.mix(entry.string().bytes(&mut itoa::Buffer::new())),
             Type::List => self.list(&entry.object::<List>()),
-            Type::Set | Type::ZSet | Type::Hash | Type::Stream => {}
+            Type::Set => {
+                let mut digits = itoa::Buffer::new();
+                entry.object::<Set>().iter().for_each(|member| self.xor(member.text(&mut digits)));
+            }
+            Type::ZSet | Type::Hash | Type::Stream => {}
         }
         if entry.expiry().is_some() {
             self.xor(EXPIRE_MARK);
