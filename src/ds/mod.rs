@@ -2,6 +2,7 @@
 
 mod blob;
 pub mod crc64;
+pub mod geohash;
 pub mod glob;
 pub mod hashtable;
 pub mod intset;
@@ -13,3 +14,4 @@ pub mod numbers;
 pub mod quicklist;
 pub mod sds;
 pub mod siphash;
+pub mod sorted_index;
