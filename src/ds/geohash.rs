@@ -77,7 +77,9 @@ impl Point {
     /// The geohash as others write it: 11 characters, of which the last says nothing.
     pub fn to_text(self) -> [u8; 11] {
         let hash = Cell::within(self, PLACE_STEP, TEXT_LATITUDE_LIMIT).hash();
-        std::array::from_fn(|at| if at == 10 { DIGITS[0] } else { DIGITS[(hash >> (47 - 5 * at)) as usize & 31] })
+        std::array::from_fn(
+            |at| if at == 10 { DIGITS[0] } else { DIGITS[(hash >> (47 - 5 * at)) as usize & 31] },
+        )
     }
 
     /// Meters between two places along a great circle.
@@ -149,7 +151,8 @@ impl Cell {
     }
 
     fn within(point: Point, step: u32, latitude_limit: f64) -> Cell {
-        let index = |value: f64, limit: f64| ((value + limit) / (limit + limit) * f64::from(1u32 << step)) as u32;
+        let index =
+            |value: f64, limit: f64| ((value + limit) / (limit + limit) * f64::from(1u32 << step)) as u32;
         Cell {
             column: index(point.longitude, LONGITUDE_LIMIT),
             row: index(point.latitude, latitude_limit),
@@ -271,8 +274,7 @@ impl Shape {
         };
         let Point { longitude, latitude } = self.center;
         let latitude_delta = (half_height / EARTH_RADIUS_M).to_deg();
-        let toward_pole =
-            if latitude < 0.0 { latitude - latitude_delta } else { latitude + latitude_delta };
+        let toward_pole = if latitude < 0.0 { latitude - latitude_delta } else { latitude + latitude_delta };
         let longitude_delta = (half_width / EARTH_RADIUS_M / toward_pole.to_rad().cos()).to_deg();
         Bounds {
             west: longitude - longitude_delta,
@@ -333,8 +335,7 @@ pub fn covering(shape: &Shape) -> Vec<Cell> {
     let (south, north) = (own.south < bounds.south, own.north > bounds.north);
     let (west, east) = (own.west < bounds.west, own.east > bounds.east);
     let is_needless = |columns: i32, rows: i32| {
-        step >= 2
-            && (south && rows < 0 || north && rows > 0 || west && columns < 0 || east && columns > 0)
+        step >= 2 && (south && rows < 0 || north && rows > 0 || west && columns < 0 || east && columns > 0)
     };
     let mut cells: Vec<Cell> = NEIGHBOURHOOD
         .into_iter()
@@ -425,6 +426,9 @@ mod tests {
     fn steps_are_those_of_upstream() {
         assert_eq!(step_for(0.0, 0.0), 26);
         assert_eq!(step_for(1e9, 0.0), 1);
-        assert_eq!((step_for(200_000.0, 38.0), step_for(200_000.0, 70.0), step_for(200_000.0, -81.0)), (6, 5, 4));
+        assert_eq!(
+            (step_for(200_000.0, 38.0), step_for(200_000.0, 70.0), step_for(200_000.0, -81.0)),
+            (6, 5, 4)
+        );
     }
 }

@@ -3,10 +3,12 @@
 use crate::db::ValueType;
 use crate::db::object::{EntryRef, StrRef, Type};
 
+pub mod geo;
 pub mod lcs;
 pub mod t_list;
 pub mod t_set;
 pub mod t_string;
+pub mod t_zset;
 
 /// Strings, for lookups.
 #[derive(Debug)]

@@ -69,7 +69,7 @@ mod hash;
 mod list;
 pub mod set;
 mod stream;
-mod zset;
+pub mod zset;
 
 pub use collection::{Collection, Object, ObjectMut, ObjectRef, Word};
 pub use hash::Hash;

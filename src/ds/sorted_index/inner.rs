@@ -314,7 +314,8 @@ impl Inner {
     fn spread(&mut self, range: std::ops::Range<usize>, leaves: usize) {
         let mut elements = Vec::with_capacity(range.len() * LEAF_MAX);
         for index in range.clone() {
-            elements.extend(self.child_mut(index).leaf_mut().expect("neighbours are of one height").elements());
+            elements
+                .extend(self.child_mut(index).leaf_mut().expect("neighbours are of one height").elements());
         }
         let (start, mut rest) = (range.start, &elements[..]);
         for done in 0..leaves {

@@ -255,8 +255,9 @@ impl SortedIndex {
     /// Bytes of memory, with the elements estimated by the first `samples` of them (0: all).
     pub fn mem_bytes(&self, samples: usize) -> usize {
         let samples = if samples == 0 { self.len() } else { samples.min(self.len()) };
-        let sampled: usize = self.range(0..samples).map(|(member, _)| ZElement::mem_bytes(member.len())).sum();
-        let elements = if samples == 0 { 0 } else { sampled * self.len() / samples };
+        let sampled: usize =
+            self.range(0..samples).map(|(member, _)| ZElement::mem_bytes(member.len())).sum();
+        let elements = (sampled * self.len()).checked_div(samples).unwrap_or(0);
         self.tree.mem_bytes() + self.members.mem_bytes() + elements
     }
 

@@ -6,15 +6,21 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A score in the order of its bits.
-#[derive(Clone, Copy, PartialEq, PartialOrd, Debug)]
+/// A score, which is not NaN.
+#[derive(Clone, Copy, PartialEq, Debug)]
 struct Score(f64);
 
 impl Eq for Score {}
 
+impl PartialOrd for Score {
+    fn partial_cmp(&self, other: &Score) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Ord for Score {
     fn cmp(&self, other: &Score) -> std::cmp::Ordering {
-        self.partial_cmp(other).expect("no score is NaN")
+        self.0.partial_cmp(&other.0).expect("no score is NaN")
     }
 }
 

@@ -198,7 +198,10 @@ impl Tree {
                 Node::Inner(inner) => {
                     inner.validate();
                     let heights: Vec<usize> = inner.children().map(below).collect();
-                    assert!(heights.iter().all(|&height| height == heights[0]), "leaves lie at different heights");
+                    assert!(
+                        heights.iter().all(|&height| height == heights[0]),
+                        "leaves lie at different heights"
+                    );
                     heights[0] + 1
                 }
             }

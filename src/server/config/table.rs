@@ -243,6 +243,12 @@ directives! {
         Int { min: i32::MIN as i64, max: INT_MAX };
     /// Nodes at either end of a list that are not compressed; 0 compresses none.
     "list-compress-depth" list_compress_depth: u32 = 0, Int { min: 0, max: INT_MAX }, [Debug];
+    /// Most members of a sorted set that is a listpack.
+    "zset-max-listpack-entries" | "zset-max-ziplist-entries" zset_max_listpack_entries: u64 = 128,
+        Int { min: 0, max: i64::MAX };
+    /// Most bytes of a member of a sorted set that is a listpack.
+    "zset-max-listpack-value" | "zset-max-ziplist-value" zset_max_listpack_value: u64 = 64,
+        Memory { min: 0, max: i64::MAX as u64 };
     /// Classes of keyspace events that are published.
     "notify-keyspace-events" notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, EventClasses;
 
