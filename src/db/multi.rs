@@ -46,6 +46,11 @@ impl MultiState {
         self.queue.is_empty()
     }
 
+    /// Whether a queued command may use more memory.
+    pub fn needs_memory(&self) -> bool {
+        self.queue.iter().any(|queued| queued.spec.flags.contains(CommandFlags::DENYOOM))
+    }
+
     /// Whether a queued command writes.
     pub fn writes(&self) -> bool {
         self.writes

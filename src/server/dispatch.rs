@@ -4,6 +4,7 @@
 //! [`process_command`]'s; they are ordered as upstream's, because the order decides which error a client sees.
 
 use crate::cmd_err;
+use crate::db::evict::{self, Room};
 use crate::db::{blocked, multi};
 use crate::ds::sds;
 use crate::io::monotonic;
@@ -94,6 +95,7 @@ fn needs_check(srv: &Server, c: &Client, spec: &CommandSpec) -> bool {
         || c.flags.intersects(SPECIAL)
         || spec.flags.contains(CommandFlags::PROTECTED)
         || srv.net.pause.is_some()
+        || srv.config.maxmemory != 0
 }
 
 #[cold]
@@ -121,6 +123,11 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
         reject(srv, c, Some(spec), &error);
         return Some(Outcome::Done);
     }
+    if srv.config.maxmemory != 0 && evict::make_room(srv) == Room::None && needs_memory(c, spec) {
+        let error = CmdError::text("OOM command not allowed when used memory > 'maxmemory'.");
+        reject(srv, c, Some(spec), &error);
+        return Some(Outcome::Done);
+    }
     if is_paused(srv, c, spec) {
         c.flags.insert(ClientFlags::BLOCKED);
         srv.net.paused.push(c.handle);
@@ -133,6 +140,18 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
         return Some(Outcome::Done);
     }
     None
+}
+
+/// Whether the command, or what it would run or queue, may use more memory.
+fn needs_memory(c: &Client, spec: &CommandSpec) -> bool {
+    if !c.flags.contains(ClientFlags::MULTI) {
+        return spec.flags.contains(CommandFlags::DENYOOM);
+    }
+    match multi::runs_at_once(spec) {
+        // A queue may grow without end.
+        false => true,
+        true => spec.name == "exec" && c.multi.as_ref().is_some_and(|multi| multi.needs_memory()),
+    }
 }
 
 /// Whether CLIENT PAUSE holds the command back. What is queued in a transaction is held back with its EXEC.

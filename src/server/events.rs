@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::db::{blocked, expire};
+use crate::db::{blocked, evict, expire};
 use crate::server::networking::{self, TOKEN_INTERNAL};
 use crate::server::{Server, cron, signals};
 
@@ -54,6 +54,9 @@ fn before_sleep(srv: &mut Server) {
     }
     networking::check_pause(srv);
     blocked::before_sleep(srv);
+    if srv.eviction.unfinished {
+        evict::make_room(srv);
+    }
     networking::flush_pending(srv);
     networking::close_pending(srv);
     signals::check(srv);

@@ -6,6 +6,7 @@
 
 use crate::db::Db;
 use crate::db::blocked::Blocked;
+use crate::db::evict::Eviction;
 use crate::db::multi::Watches;
 use crate::db::pubsub::Pubsub;
 use crate::ds::siphash;
@@ -83,6 +84,8 @@ pub struct Server {
     pub watches: Watches,
     /// Who waits for which keys: BLPOP and its kin.
     pub blocked: Blocked,
+    /// Keys that may have to make room: `maxmemory`.
+    pub eviction: Eviction,
     /// What is to be told to replicas and the append-only file.
     pub propagation: Propagation,
     /// Commands that were slow.

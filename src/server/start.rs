@@ -156,6 +156,7 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
         pubsub: Default::default(),
         watches: Default::default(),
         blocked: Default::default(),
+        eviction: Default::default(),
         propagation: Default::default(),
         slowlog: slowlog::Slowlog::default(),
         latency: latency::LatencyMonitor::default(),

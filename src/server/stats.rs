@@ -130,6 +130,8 @@ pub struct Stats {
     pub net_out_rate: Rate,
     /// Loop turns a second.
     pub cycle_rate: Rate,
+    /// Keys that had to make room.
+    pub evicted_keys: u64,
     /// Objects freed by the background thread.
     pub lazyfreed_objects: u64,
 }

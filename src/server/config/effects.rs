@@ -10,6 +10,7 @@ use super::file::os_error_text;
 use super::{Config, Effect};
 use crate::server::setproctitle::{self, TitleVars};
 use crate::server::{Server, crash, logging, networking, process, setcpuaffinity};
+use crate::zmalloc;
 
 /// Whether the kernel gives huge pages to all memory.
 const THP_SWITCH: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -47,6 +48,10 @@ pub fn apply_effect(srv: &mut Server, effect: Effect) -> Result<(), String> {
             apply_jemalloc_bg_thread(&srv.config);
             Ok(())
         }
+        Effect::MaxMemory => {
+            apply_max_memory(srv);
+            Ok(())
+        }
         Effect::SlowThreshold => {
             srv.refresh_slow_threshold();
             Ok(())
@@ -71,6 +76,21 @@ pub fn apply_at_start(srv: &mut Server) {
     if !apply_title(srv) {
         log::warn!("Unable to set the process title");
     }
+}
+
+fn apply_max_memory(srv: &mut Server) {
+    let used = zmalloc::used_memory();
+    if srv.config.maxmemory == 0 {
+        return;
+    }
+    if used > srv.config.maxmemory as usize {
+        log::warn!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy.",
+            srv.config.maxmemory
+        );
+    }
+    // Not here: the client that sets it is answered first.
+    srv.eviction.unfinished = true;
 }
 
 fn apply_max_clients(srv: &mut Server) -> Result<(), String> {

@@ -107,6 +107,8 @@ pub enum Effect {
     JemallocBgThread,
     /// Work out anew from which duration a command is worth a note.
     SlowThreshold,
+    /// Evict what no longer fits.
+    MaxMemory,
 }
 
 /// Where the configuration came from, and what it says beyond the directives' values.

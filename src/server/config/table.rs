@@ -220,6 +220,14 @@ directives! {
     "hz" hz: u32 = 10, Hertz;
     /// Raise `hz` with the number of clients.
     "dynamic-hz" dynamic_hz: bool = true, YesNo;
+    /// Bytes of memory from which on keys make room, or commands that need more are refused; 0: no limit.
+    "maxmemory" maxmemory: u64 = 0, Memory { min: 0, max: u64::MAX } => MaxMemory;
+    /// Keys that are looked at to find one that makes room.
+    "maxmemory-samples" maxmemory_samples: u32 = 5, Int { min: 1, max: 64 };
+    /// How long one command may be held up by making room: 10 is half a millisecond, 100 without end.
+    "maxmemory-eviction-tenacity" maxmemory_eviction_tenacity: u32 = 10, Int { min: 0, max: 100 };
+    /// Free evicted values in the background.
+    "lazyfree-lazy-eviction" lazyfree_lazy_eviction: bool = false, YesNo, [Debug];
     /// Which keys make room, and so which clock keys keep.
     "maxmemory-policy" maxmemory_policy: EvictionPolicy = EvictionPolicy::NoEviction, Choice;
     /// How slowly the counter of accesses grows.

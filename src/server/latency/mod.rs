@@ -50,14 +50,20 @@ pub enum Event {
     ExpireCycle,
     /// The deletion of a single expired key.
     ExpireDel,
+    /// A run of eviction.
+    EvictionCycle,
+    /// The deletion of a single key that had to make room.
+    EvictionDel,
 }
 
 /// Every kind of event with its name; the position is that of its samples.
-const EVENTS: [(Event, &str); 4] = [
+const EVENTS: [(Event, &str); 6] = [
     (Event::Command, "command"),
     (Event::FastCommand, "fast-command"),
     (Event::ExpireCycle, "expire-cycle"),
     (Event::ExpireDel, "expire-del"),
+    (Event::EvictionCycle, "eviction-cycle"),
+    (Event::EvictionDel, "eviction-del"),
 ];
 
 /// When something was slow, and how slow.

@@ -693,7 +693,8 @@ pub fn serve_pending_accepts(srv: &mut Server) {
 /// Whether something is left to do that no event will announce.
 pub fn has_work(srv: &Server) -> bool {
     let net = &srv.net;
-    srv.blocked.has_work()
+    srv.eviction.unfinished
+        || srv.blocked.has_work()
         || !(net.pending_read.is_empty()
             && net.pending_write.is_empty()
             && net.pending_accept.is_empty()

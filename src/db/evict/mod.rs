@@ -1,4 +1,5 @@
-//! The access clock: 24 bits of each entry that tell how recently or how often it was used.
+//! The access clock: 24 bits of each entry that tell how recently or how often it was used. What is done with it when
+//! memory is short is in `pressure.rs`.
 //!
 //! Which of the two they tell depends on `maxmemory-policy`; when that changes from one kind to the other, what stands
 //! in the entries is misread until they are used again, as upstream accepts too.
@@ -18,6 +19,10 @@
 //! so that 255 stands for about a million accesses at the default factor of 10. It begins at [`LFU_INIT`], so that a new
 //! key is not the first to go, and decays by one every `lfu-decay-time` minutes.
 //! Key eviction by LFU: <https://redis.io/docs/latest/develop/reference/eviction/>.
+
+mod pressure;
+
+pub use pressure::{Eviction, Room, excess, make_room};
 
 use crate::db::object::{CLOCK_MASK, EntryRef};
 use crate::server::config::Config;
