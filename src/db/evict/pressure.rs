@@ -300,7 +300,7 @@ mod tests {
             let mut bench = full(policy, 100);
             let evicted = evict_some(&mut bench, 1000);
             assert_eq!(evicted.len(), 50, "{policy:?}");
-            assert!(evicted.iter().all(|key| number(key) % 2 == 0), "{policy:?}");
+            assert!(evicted.iter().all(|key| number(key).is_multiple_of(2)), "{policy:?}");
             assert_eq!(bench.srv.stats.evicted_keys, 50);
         }
     }
