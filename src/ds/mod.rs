@@ -12,6 +12,7 @@ pub mod lzf;
 pub mod member;
 pub mod numbers;
 pub mod quicklist;
+pub mod rax;
 pub mod sds;
 pub mod siphash;
 pub mod sorted_index;
