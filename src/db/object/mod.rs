@@ -68,7 +68,7 @@ mod collection;
 mod hash;
 mod list;
 pub mod set;
-mod stream;
+pub mod stream;
 pub mod zset;
 
 pub use collection::{Collection, Object, ObjectMut, ObjectRef, Word};

@@ -15,7 +15,8 @@ use std::ops::ControlFlow;
 use sha1::{Digest as _, Sha1};
 
 use crate::db::LookupFlags;
-use crate::db::object::{Collection, EntryRef, List, Set, Type};
+use crate::db::object::stream::StreamId;
+use crate::db::object::{Collection, EntryRef, List, Set, Stream, Type};
 use crate::server::{Client, CmdResult, Server};
 
 /// What a key with an expiry is marked by.
@@ -46,7 +47,8 @@ impl Digest {
                 let mut digits = itoa::Buffer::new();
                 entry.object::<Set>().iter().for_each(|member| self.xor(member.text(&mut digits)));
             }
-            Type::ZSet | Type::Hash | Type::Stream => {}
+            Type::Stream => self.stream(&entry.object::<Stream>()),
+            Type::ZSet | Type::Hash => {}
         }
         if entry.expiry().is_some() {
             self.xor(EXPIRE_MARK);
@@ -58,6 +60,16 @@ impl Digest {
             self.mix(element.text(&mut itoa::Buffer::new()));
             ControlFlow::Continue(())
         });
+    }
+
+    fn stream(&mut self, stream: &Stream) {
+        for entry in stream.log.range(StreamId::MIN, StreamId::MAX) {
+            self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            for (name, value) in entry.fields {
+                self.mix(&name.to_vec());
+                self.mix(&value.to_vec());
+            }
+        }
     }
 
     fn hex(&self) -> String {

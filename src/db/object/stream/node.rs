@@ -1,0 +1,389 @@
+//! A node: a listpack of entries that share what they can. The format is upstream's, byte for byte, because nodes go to
+//! files and to other servers as they are.
+//!
+//! A node is found by the id of its first entry, its *base*. The listpack begins with a header, and with the names of the
+//! fields of that first entry, which following entries are likely to have as well:
+//!
+//! ```text
+//! ┌──────┬─────────┬────────────┬────────┬─ ─ ─┬────────┬───┐
+//! │ live │ deleted │ number (n) │ name 1 │     │ name n │ 0 │   the header, which is no entry
+//! └──────┴─────────┴────────────┴────────┴─ ─ ─┴────────┴───┘
+//! ┌───────┬────────┬─────────┬─────────┬─ ─ ─┬─────────┬───────┐
+//! │ flags │ ms - … │ seq - … │ value 1 │     │ value n │ n + 3 │   an entry with the header's names (SAMEFIELDS)
+//! └───────┴────────┴─────────┴─────────┴─ ─ ─┴─────────┴───────┘
+//! ┌───────┬────────┬─────────┬────────────┬────────┬─────────┬─ ─ ─┬────────┐
+//! │ flags │ ms - … │ seq - … │ number (m) │ name 1 │ value 1 │     │ 2m + 4 │   an entry with names of its own
+//! └───────┴────────┴─────────┴────────────┴────────┴─────────┴─ ─ ─┴────────┘
+//! ```
+//!
+//! Ids are stored as what they have above the base. The number at an entry's end says how many elements come before it in the
+//! entry, so that a walk backward finds its beginning; the 0 of the header stops it. An entry that is deleted is marked (flag
+//! DELETED), counted, and stays until its node goes.
+
+use super::id::StreamId;
+use crate::ds::listpack::{Iter, Listpack, Position, Value, validate_with};
+
+/// The entry is deleted.
+const DELETED: i64 = 1;
+/// The entry has the fields that the header names.
+const SAME_FIELDS: i64 = 2;
+
+/// How large nodes become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeLimits {
+    /// `stream-node-max-bytes`; 0 for [`NodeLimits::BYTES_MAX`].
+    pub max_bytes: usize,
+    /// `stream-node-max-entries`, deleted ones included; 0 for no limit.
+    pub max_entries: i64,
+}
+
+impl NodeLimits {
+    /// No node, and no entry, is larger than this.
+    pub const BYTES_MAX: usize = 1 << 30;
+
+    /// Whether a node can take an entry whose strings have so many bytes.
+    #[inline]
+    pub(super) fn fits(self, node: &Listpack, more_bytes: usize) -> bool {
+        let max_bytes =
+            if self.max_bytes == 0 { Self::BYTES_MAX } else { self.max_bytes.min(Self::BYTES_MAX) };
+        if node.as_bytes().len() + more_bytes >= max_bytes {
+            return false;
+        }
+        let (live, deleted) = counts(node);
+        self.max_entries == 0 || live + deleted < self.max_entries
+    }
+}
+
+/// An entry about to be added: names and values, in turn.
+#[derive(Debug)]
+pub struct NewEntry<'a> {
+    strings: Vec<Value<'a>>,
+    bytes: usize,
+}
+
+impl<'a> NewEntry<'a> {
+    /// An entry with these strings: a name, its value, a name, ….
+    pub fn new(strings: impl ExactSizeIterator<Item = &'a [u8]>) -> NewEntry<'a> {
+        let mut bytes = 0;
+        let mut values = Vec::with_capacity(strings.len());
+        for text in strings {
+            bytes += text.len();
+            values.push(Value::from(text));
+        }
+        debug_assert!(values.len().is_multiple_of(2));
+        NewEntry { strings: values, bytes }
+    }
+
+    /// Bytes of all strings.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether no node could hold it.
+    pub fn is_too_large(&self) -> bool {
+        self.bytes > NodeLimits::BYTES_MAX
+    }
+}
+
+/// The numbers of live and of deleted entries.
+#[inline]
+pub(super) fn counts(node: &Listpack) -> (i64, i64) {
+    let mut elements = node.iter();
+    (integer(elements.next()), integer(elements.next()))
+}
+
+#[inline]
+fn integer(value: Option<Value<'_>>) -> i64 {
+    value.and_then(Value::as_integer).expect("a node's numbers were checked")
+}
+
+/// A node with its first entry.
+pub(super) fn create(entry: &NewEntry<'_>) -> Listpack {
+    let mut elements: Vec<Value<'_>> = Vec::with_capacity(entry.strings.len() + 8);
+    let number = entry.strings.len() / 2;
+    elements.extend([Value::Integer(1), Value::Integer(0), Value::Integer(number as i64)]);
+    elements.extend(entry.strings.iter().step_by(2));
+    elements.push(Value::Integer(0));
+    push_entry(&mut elements, entry, true, (0, 0));
+    let mut node = Listpack::new();
+    node.append_all(&elements);
+    node
+}
+
+/// Adds an entry to a node whose base is `base`.
+pub(super) fn append(node: &mut Listpack, base: StreamId, id: StreamId, entry: &NewEntry<'_>) {
+    let (live, _) = counts(node);
+    let first = node.first().expect("a node has a header");
+    node.replace(first, live + 1);
+    let mut elements: Vec<Value<'_>> = Vec::with_capacity(entry.strings.len() + 5);
+    push_entry(&mut elements, entry, has_fields_of(node, entry), id.offset_from(base));
+    node.append_all(&elements);
+}
+
+/// Whether the header names the fields of `entry`.
+fn has_fields_of(node: &Listpack, entry: &NewEntry<'_>) -> bool {
+    let mut elements = node.iter();
+    elements.next();
+    elements.next();
+    let number = integer(elements.next());
+    number == entry.strings.len() as i64 / 2
+        && entry.strings.iter().step_by(2).all(|name| elements.next() == Some(*name))
+}
+
+fn push_entry<'a>(
+    elements: &mut Vec<Value<'a>>,
+    entry: &NewEntry<'a>,
+    same_fields: bool,
+    (ms, seq): (i64, i64),
+) {
+    let number = (entry.strings.len() / 2) as i64;
+    let flags = if same_fields { SAME_FIELDS } else { 0 };
+    elements.extend([Value::Integer(flags), Value::Integer(ms), Value::Integer(seq)]);
+    if same_fields {
+        elements.extend(entry.strings.iter().skip(1).step_by(2));
+        elements.push(Value::Integer(number + 3));
+    } else {
+        elements.push(Value::Integer(number));
+        elements.extend(&entry.strings);
+        elements.push(Value::Integer(2 * number + 4));
+    }
+}
+
+/// A node and what its header says.
+#[derive(Clone, Copy)]
+pub(super) struct NodeRef<'a> {
+    list: &'a Listpack,
+    pub base: StreamId,
+    /// How many fields the header names, and the first.
+    number: usize,
+    names: Option<Position>,
+    /// The first entry.
+    pub first: Option<Position>,
+}
+
+/// An entry as it was found in a node.
+pub(super) struct Found<'a> {
+    pub id: StreamId,
+    pub deleted: bool,
+    pub fields: Fields<'a>,
+    /// The element with the flags.
+    pub at: Position,
+}
+
+impl<'a> NodeRef<'a> {
+    pub fn new(list: &'a Listpack, base: StreamId) -> NodeRef<'a> {
+        let mut elements = list.iter();
+        elements.next();
+        elements.next();
+        let number = integer(elements.next()) as usize;
+        let names = elements.position();
+        let first = advance(list, names, number + 1);
+        NodeRef { list, base, number, names, first }
+    }
+
+    /// The entry at `at`, and the one behind it.
+    #[inline]
+    pub fn read(&self, at: Position) -> (Found<'a>, Option<Position>) {
+        let mut elements = self.list.iter_from(at);
+        let flags = integer(elements.next());
+        let (ms, seq) = (integer(elements.next()), integer(elements.next()));
+        let same = flags & SAME_FIELDS != 0;
+        let number = if same { self.number } else { integer(elements.next()) as usize };
+        let names = self.names.filter(|_| same).map(|names| self.list.iter_from(names));
+        let values = elements.clone();
+        let behind = advance(self.list, elements.position(), if same { number + 1 } else { 2 * number + 1 });
+        let found = Found {
+            id: self.base.offset(ms, seq),
+            deleted: flags & DELETED != 0,
+            fields: Fields { names, values, left: number },
+            at,
+        };
+        (found, behind)
+    }
+
+    /// The last entry.
+    pub fn last(&self) -> Option<Position> {
+        self.before_end(self.list.last()?)
+    }
+
+    /// The entry before that one.
+    pub fn previous(&self, at: Position) -> Option<Position> {
+        self.before_end(self.list.prev(at)?)
+    }
+
+    /// The entry whose last element is at `end`; none if that is the header's.
+    fn before_end(&self, end: Position) -> Option<Position> {
+        let count = integer(Some(self.list.get(end)));
+        if count == 0 {
+            return None;
+        }
+        (0..count).try_fold(end, |at, _| self.list.prev(at))
+    }
+
+    /// The entry with that id, deleted or not.
+    pub fn find(&self, id: StreamId) -> Option<Found<'a>> {
+        let mut next = self.first;
+        while let Some(at) = next {
+            let (found, behind) = self.read(at);
+            if found.id >= id {
+                return (found.id == id).then_some(found);
+            }
+            next = behind;
+        }
+        None
+    }
+
+    /// The id of the last entry, deleted or not.
+    pub fn last_id(&self) -> Option<StreamId> {
+        self.last().map(|at| self.read(at).0.id)
+    }
+}
+
+fn advance(list: &Listpack, from: Option<Position>, count: usize) -> Option<Position> {
+    (0..count).try_fold(from?, |at, _| list.next(at))
+}
+
+/// Marks the entries at these positions, which were not deleted, as deleted.
+pub(super) fn mark_deleted(node: &mut Listpack, entries: &[Position]) {
+    for &at in entries {
+        // Flags have one byte, whatever they are: positions stay.
+        let flags = integer(Some(node.get(at)));
+        node.replace(at, flags | DELETED);
+    }
+    let (live, deleted) = counts(node);
+    let first = node.first().expect("a node has a header");
+    node.replace(first, live - entries.len() as i64);
+    let second = node.next(first).expect("a node has a header");
+    node.replace(second, deleted + entries.len() as i64);
+}
+
+/// The names and values of an entry.
+#[derive(Clone)]
+pub struct Fields<'a> {
+    /// Where the names are, if not beside the values.
+    names: Option<Iter<'a>>,
+    values: Iter<'a>,
+    left: usize,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (Value<'a>, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<(Value<'a>, Value<'a>)> {
+        self.left = self.left.checked_sub(1)?;
+        let name = self.names.as_mut().unwrap_or(&mut self.values).next()?;
+        Some((name, self.values.next()?))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Fields<'_> {}
+
+/// What a strange node holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeCounts {
+    /// Entries that are not deleted.
+    pub live: u64,
+    /// Entries that are.
+    pub deleted: u64,
+}
+
+/// What a reader of strange bytes expects next.
+enum Expected {
+    Live,
+    Deleted,
+    Number,
+    /// So many names are left, then the 0.
+    Names(u64),
+    Flags,
+    Ms,
+    Seq,
+    OwnNumber,
+    /// So many strings are left, then the count.
+    Strings(u64),
+}
+
+/// Walks over the elements of a strange node.
+struct Checker {
+    expected: Expected,
+    stated: NodeCounts,
+    found: NodeCounts,
+    /// Fields that the header names.
+    number: u64,
+    flags: i64,
+    /// Elements of the entry at hand before its count.
+    elements: u64,
+}
+
+/// Whether `bytes`, from a file or a `RESTORE`, are a node: a listpack, and in it a header and whole entries to the end, as many
+/// of each sort as stated. Ids are not looked at, any are safe.
+pub fn validate(bytes: &[u8]) -> Option<NodeCounts> {
+    let none = NodeCounts { live: 0, deleted: 0 };
+    let mut checker =
+        Checker { expected: Expected::Live, stated: none, found: none, number: 0, flags: 0, elements: 0 };
+    let whole = validate_with(bytes, |value| checker.accept(value).is_some());
+    let complete = matches!(checker.expected, Expected::Flags) && checker.stated == checker.found;
+    (whole && complete).then_some(checker.stated)
+}
+
+impl Checker {
+    fn accept(&mut self, value: Value<'_>) -> Option<()> {
+        let integer = value.as_integer();
+        let natural = integer.and_then(|integer| u64::try_from(integer).ok());
+        // No listpack has as many elements as would make any sum here overflow.
+        let number = natural.filter(|&number| number <= u64::from(u32::MAX));
+        self.elements += 1;
+        self.expected = match self.expected {
+            Expected::Live => {
+                self.stated.live = natural?;
+                Expected::Deleted
+            }
+            Expected::Deleted => {
+                self.stated.deleted = natural?;
+                Expected::Number
+            }
+            Expected::Number => {
+                self.number = number?;
+                Expected::Names(self.number)
+            }
+            Expected::Names(0) => {
+                (integer? == 0).then_some(())?;
+                Expected::Flags
+            }
+            Expected::Names(left) => Expected::Names(left - 1),
+            Expected::Flags => {
+                // Flags beyond one byte could not be changed in place.
+                self.flags = integer.filter(|flags| (0..=SAME_FIELDS | DELETED).contains(flags))?;
+                matches!(value, Value::Integer(_)).then_some(())?;
+                self.elements = 1;
+                Expected::Ms
+            }
+            Expected::Ms => {
+                integer?;
+                Expected::Seq
+            }
+            Expected::Seq => {
+                integer?;
+                if self.flags & SAME_FIELDS != 0 {
+                    Expected::Strings(self.number)
+                } else {
+                    Expected::OwnNumber
+                }
+            }
+            Expected::OwnNumber => Expected::Strings(number? * 2),
+            Expected::Strings(0) => {
+                (natural? == self.elements - 1).then_some(())?;
+                let kind =
+                    if self.flags & DELETED != 0 { &mut self.found.deleted } else { &mut self.found.live };
+                *kind += 1;
+                Expected::Flags
+            }
+            Expected::Strings(left) => Expected::Strings(left - 1),
+        };
+        Some(())
+    }
+}
