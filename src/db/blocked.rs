@@ -207,6 +207,13 @@ pub fn block_for_keys(
     }));
 }
 
+/// Has the command of a client that has just begun to wait run again with other arguments.
+pub fn set_waiting_argv(c: &mut Client, argv: Argv) {
+    if let Some(state) = &mut c.blocked {
+        state.argv = argv;
+    }
+}
+
 /// Ends the wait of a client, whatever the reason; gives what it waited with.
 fn forget(srv: &mut Server, c: &mut Client) -> Option<BlockState> {
     let state = *c.blocked.take()?;

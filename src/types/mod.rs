@@ -7,6 +7,7 @@ pub mod geo;
 pub mod lcs;
 pub mod t_list;
 pub mod t_set;
+pub mod t_stream;
 pub mod t_string;
 pub mod t_zset;
 

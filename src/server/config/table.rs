@@ -257,6 +257,10 @@ directives! {
     /// Most bytes of a member of a sorted set that is a listpack.
     "zset-max-listpack-value" | "zset-max-ziplist-value" zset_max_listpack_value: u64 = 64,
         Memory { min: 0, max: i64::MAX as u64 };
+    /// Bytes that a node of a stream has at most; 0 for no limit.
+    "stream-node-max-bytes" stream_node_max_bytes: u64 = 4096, Memory { min: 0, max: LONG_MAX }, [Debug];
+    /// Entries that a node of a stream has at most; 0 for no limit.
+    "stream-node-max-entries" stream_node_max_entries: i64 = 100, Int { min: 0, max: i64::MAX }, [Debug];
     /// Classes of keyspace events that are published.
     "notify-keyspace-events" notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, EventClasses;
 
