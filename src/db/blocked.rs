@@ -322,9 +322,19 @@ fn run_again(srv: &mut Server, id: ClientId) {
         dispatch::process_command(srv, &mut c, Some(state.spec));
         c.flags.remove(ClientFlags::REEXECUTING);
         c.argv = Argv::default();
+        keep_deadline(srv, &mut c, state.deadline_ms);
         release(srv, &mut c);
     }
     networking::finish(srv, c);
+}
+
+/// A client that waits again waits no longer than it said at first.
+fn keep_deadline(srv: &mut Server, c: &mut Client, first_ms: Option<u64>) {
+    let Some(state) = c.blocked.as_mut().filter(|state| state.deadline_ms != first_ms) else { return };
+    if let Some(later_ms) = std::mem::replace(&mut state.deadline_ms, first_ms) {
+        srv.blocked.deadlines.remove(&(later_ms, c.handle));
+    }
+    srv.blocked.deadlines.extend(first_ms.map(|deadline_ms| (deadline_ms, c.handle)));
 }
 
 /// Lets a client go on that may wait no longer: its reply is written, and what it sent meanwhile is looked at.
