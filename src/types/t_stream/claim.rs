@@ -233,8 +233,10 @@ impl AutoOptions {
 
 /// `XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID]`
 pub fn xautoclaim(srv: &mut Server, c: &mut Client) -> CmdResult {
+    // The lookup counts even if the arguments are wrong, which is said first.
+    let found = has_group(srv, c);
     let AutoOptions { min_idle_ms, start, count, just_id } = AutoOptions::parse(&c.argv)?;
-    if !has_group(srv, c)? {
+    if !found? {
         return Err(missing(c));
     }
     let mut deleted: Vec<StreamId> = Vec::new();

@@ -270,7 +270,8 @@ fn serve_group(srv: &mut Server, c: &mut Client, options: &Options, number: usiz
         }
     }
     told.send(srv, c.db, key.bytes, group);
-    srv.dirty(usize::from(served));
+    // What a consumer has been given already is shown again without a change that replicas would hear of.
+    srv.dirty(usize::from(served && from == Wanted::New));
     served
 }
 
