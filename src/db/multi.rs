@@ -149,25 +149,42 @@ pub fn touch_watched(srv: &mut Server, db: usize, key: &[u8]) {
     srv.watches.touch(db, key, there);
 }
 
-/// Notes, for those who watch keys of `db`, that the database is about to be emptied, or to be exchanged with `other`.
+/// Whether a key is in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Missing,
+    /// It is, but has expired.
+    Stale,
+    Alive,
+}
+
+fn presence(srv: &Server, db: usize, key: &[u8]) -> Presence {
+    match srv.dbs[db].keys.find(srv.key_of(key)) {
+        None => Presence::Missing,
+        Some(entry) if entry.expired(srv.clock.unix_ms) => Presence::Stale,
+        Some(_) => Presence::Alive,
+    }
+}
+
+/// Notes, for those who watch keys of `db`, that the database is about to be emptied, or to become what `other` is.
 pub fn touch_watched_database(srv: &mut Server, db: usize, other: Option<usize>) {
     if srv.watches.is_empty() {
         return;
     }
-    let now_ms = srv.clock.unix_ms;
-    let names: Vec<Bytes> =
-        srv.watches.by_key.keys().filter(|(of, _)| *of == db).map(|(_, key)| key.clone()).collect();
-    for key in names {
-        let there = |db: usize| {
-            let entry = srv.dbs[db].keys.find(srv.key_of(&key));
-            (entry.is_some(), entry.is_some_and(|entry| !entry.expired(now_ms)))
-        };
-        let (stored, alive) = there(db);
-        let comes = other.is_some_and(|other| there(other).0);
-        if alive || comes {
-            srv.watches.touch(db, &key, true);
-        } else if stored {
-            srv.watches.touch(db, &key, false);
+    let names: Vec<(usize, Bytes)> = srv.watches.by_key.keys().filter(|(of, _)| *of == db).cloned().collect();
+    for name in names {
+        let before = presence(srv, db, &name.1);
+        let after = other.map_or(Presence::Missing, |other| presence(srv, other, &name.1));
+        let watches = &mut srv.watches;
+        for id in &watches.by_key[&name] {
+            let Some(watch) = watches.by_client.get_mut(id) else { continue };
+            let Some(watched) = watch.keys.iter_mut().find(|w| w.db == db && w.key == name.1) else { continue };
+            // A key that is missing and one that is stale are the same to everybody; only EXEC must know which it is.
+            let was_gone = watched.expired || before == Presence::Missing;
+            match after {
+                Presence::Missing | Presence::Stale if was_gone => watched.expired = after == Presence::Stale,
+                _ => watch.dirty = true,
+            }
         }
     }
 }
