@@ -25,6 +25,8 @@ pub mod info;
 pub mod range;
 pub mod read;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 pub use add::{xadd, xdel, xlen, xsetid, xtrim};
 pub use claim::{xautoclaim, xclaim};
