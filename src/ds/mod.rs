@@ -2,6 +2,7 @@
 
 mod blob;
 pub mod crc64;
+pub mod deadlines;
 pub mod geohash;
 pub mod glob;
 pub mod hashtable;

@@ -194,6 +194,22 @@ impl<E: Element> HashTable<E> {
         Some(unsafe { ElementMut::new(self, self.index_of(hash), place) })
     }
 
+    /// The element with this hash of which `is` holds, to be changed or removed: for who has kept the hash of a key and
+    /// not the key. `is` is asked about elements whose hash may be another.
+    pub fn find_mut_by_hash(
+        &mut self,
+        hash: u64,
+        mut is: impl FnMut(E::Ref<'_>) -> bool,
+    ) -> Option<ElementMut<'_, E>> {
+        let head = self.head_of(hash)?;
+        // SAFETY: `head` is a bucket of this table, and its elements live as long as the table is borrowed; the place
+        // found is of an element in the chain of this hash.
+        unsafe {
+            let place = bucket::find(head, Print::of(hash), |raw| is(E::borrow(raw)))?;
+            Some(ElementMut::new(self, self.index_of(hash), place))
+        }
+    }
+
     /// The place of this key: of its element, or of one to be inserted.
     #[inline]
     pub fn entry(&mut self, hash: u64, key: &[u8]) -> Entry<'_, E> {
