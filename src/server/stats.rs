@@ -96,6 +96,8 @@ pub struct Stats {
     pub keyspace_misses: u64,
     /// Keys that expired.
     pub expired_keys: u64,
+    /// Fields of hashes that expired.
+    pub expired_subkeys: u64,
     /// Estimated percentage of keys that have expired and are still there.
     pub expired_stale_perc: f64,
     /// Times the active expiry used up its time.

@@ -106,6 +106,11 @@ pub trait Collection: Clone + Send {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// When the first part of it that has an expiry of its own expires, as Unix time in milliseconds.
+    fn next_expiry(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// A collection that an entry can hold; implemented by `object_type!`.
@@ -238,6 +243,12 @@ impl<T: Object> ObjectMut<'_, T> {
             let value = MaybeUninit::new(T::from_parts(header.encoding(), word));
             ObjectMut { raw, header, value, entry: PhantomData }
         }
+    }
+
+    /// The key of the entry.
+    pub fn key(&self) -> &[u8] {
+        // SAFETY: the entry is borrowed, and its key lies apart from the value.
+        unsafe { self.raw.key() }
     }
 }
 

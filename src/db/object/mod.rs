@@ -65,7 +65,7 @@
 //!   `&mut Entry` alone.
 
 mod collection;
-mod hash;
+pub mod hash;
 mod list;
 pub mod set;
 pub mod stream;
@@ -866,6 +866,19 @@ impl<'a> EntryRef<'a> {
     /// How many allocations go when the entry is dropped, roughly.
     pub fn free_effort(self) -> usize {
         by_type!(self.value_type(), T => self.object::<T>().free_effort(), string => 1)
+    }
+
+    /// Length of the value: bytes of a string, elements of anything else.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)] // nobody asks
+    pub fn len(self) -> usize {
+        by_type!(self.value_type(), T => self.object::<T>().len(), string => self.string().len())
+    }
+
+    /// When the first part of the value that has an expiry of its own expires, as Unix time in milliseconds.
+    #[inline]
+    pub fn next_expiry(self) -> Option<i64> {
+        by_type!(self.value_type(), T => self.object::<T>().next_expiry(), string => None)
     }
 
     /// The same value, encoding, expiry and clock under another key. A block is shared by the two.

@@ -93,6 +93,13 @@ pub(super) const SECTIONS: &[Section] = &[
         fields: &[],
         lines: Some(keyspace),
     },
+    Section {
+        name: "keysizes",
+        title: "Keysizes",
+        shown: Shown::ByDefault,
+        fields: &[],
+        lines: Some(keysizes),
+    },
 ];
 
 const SERVER: &[Field] = fields! { v;
@@ -250,7 +257,7 @@ const STATS: &[Field] = fields! { v;
     "sync_full": "0";
     "sync_partial_ok": "0";
     "sync_partial_err": "0";
-    "expired_subkeys": "0";
+    "expired_subkeys": "{}", v.srv.stats.expired_subkeys;
     "expired_keys": "{}", v.srv.stats.expired_keys;
     "expired_stale_perc": "{:.2}", v.srv.stats.expired_stale_perc;
     "expired_time_cap_reached_count": "{}", v.srv.stats.expired_time_cap_reached;
@@ -377,6 +384,13 @@ const CLUSTER: &[Field] = fields! { v;
 fn keyspace(v: &View<'_>, out: &mut String) {
     for db in v.srv.dbs.iter().filter(|db| !db.is_empty()) {
         let (keys, expires, ttl) = (db.len(), db.expires_len(), db.avg_ttl_ms);
-        line!(out, "db{}:keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0", db.id);
+        let subexpiry = db.keys.due_len();
+        line!(out, "db{}:keys={keys},expires={expires},avg_ttl={ttl},subexpiry={subexpiry}", db.id);
+    }
+}
+
+fn keysizes(v: &View<'_>, out: &mut String) {
+    for db in v.srv.dbs.iter().filter(|db| !db.is_empty()) {
+        db.keys.sizes().write_info(db.id, out);
     }
 }
