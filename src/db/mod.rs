@@ -26,6 +26,7 @@ use crate::server::{CmdError, Key, Server, latency};
 pub mod blocked;
 pub mod evict;
 pub mod expire;
+pub mod hexpire;
 pub mod keysizes;
 pub mod keyspace;
 pub mod kvstore;

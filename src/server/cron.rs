@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::db::expire;
+use crate::db::{expire, hexpire};
 use crate::server::client::ClientFlags;
 use crate::server::networking;
 use crate::server::{Server, signals};
@@ -35,6 +35,8 @@ pub struct Cron {
     pub hz: u64,
     /// Where the active expiry is.
     pub active_expire: expire::ActiveExpire,
+    /// The database where the active expiry of fields begins.
+    pub field_expire_db: usize,
     next_ns: u64,
     next_client: usize,
     last_sample_ms: u64,
@@ -72,6 +74,7 @@ fn server_cron(srv: &mut Server) {
     clients_cron(srv);
     if srv.debug.active_expire {
         expire::slow_cycle(srv);
+        hexpire::active_cycle(srv);
     }
     srv.cron.runs += 1;
 }

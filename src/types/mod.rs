@@ -5,6 +5,7 @@ use crate::db::object::{EntryRef, StrRef, Type};
 
 pub mod geo;
 pub mod lcs;
+pub mod t_hash;
 pub mod t_list;
 pub mod t_set;
 pub mod t_stream;
