@@ -1,5 +1,6 @@
 //! Data structures: pure, no I/O, no server types.
 
+pub mod bits;
 mod blob;
 pub mod crc64;
 pub mod deadlines;

@@ -3,6 +3,7 @@
 use crate::db::ValueType;
 use crate::db::object::{EntryRef, StrRef, Type};
 
+pub mod bitops;
 pub mod geo;
 pub mod lcs;
 pub mod t_hash;
