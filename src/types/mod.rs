@@ -6,6 +6,7 @@ use crate::db::object::{EntryRef, StrRef, Type};
 pub mod bitops;
 pub mod geo;
 pub mod lcs;
+pub mod sort;
 pub mod t_hash;
 pub mod t_list;
 pub mod t_set;

@@ -114,7 +114,7 @@ impl ZSet {
     }
 
     /// The set as an index, which it becomes if it is none.
-    fn make_index(&mut self) -> &mut SortedIndex {
+    pub fn make_index(&mut self) -> &mut SortedIndex {
         if let ZSet::Listpack(_) = self {
             let mut index = Box::new(SortedIndex::new());
             for (member, score) in self.iter() {

@@ -9,7 +9,7 @@ use crate::ds::listpack::Listpack;
 
 /// Lists of fewer nodes are not tidied up when elements are removed by their text, so that they become a bare listpack
 /// exactly when upstream's do.
-const TIDY_FROM: usize = 16;
+const TIDY_FROM: usize = 64;
 
 impl QuickList {
     /// Adds an element beside the one with that index, which there is.

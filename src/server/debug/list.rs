@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::db::LookupFlags;
-use crate::db::object::{EntryRef, List, Type};
+use crate::db::object::{EntryRef, Hash, List, Set, Type, ZSet};
 use crate::ds::listpack::{Listpack, Value};
 use crate::ds::numbers;
 use crate::ds::quicklist::{Node, QuickList};
@@ -72,7 +72,16 @@ pub(super) fn listpack(srv: &mut Server, c: &mut Client) -> CmdResult {
             List::Listpack(list) => Some(listpack_text(list)),
             List::Quicklist(_) => None,
         },
-        _ => None,
+        Type::Set => match &*entry.object::<Set>() {
+            Set::Listpack(list) => Some(listpack_text(list)),
+            Set::IntSet(_) | Set::Table(_) => None,
+        },
+        Type::ZSet => match &*entry.object::<ZSet>() {
+            ZSet::Listpack(list) => Some(listpack_text(list)),
+            ZSet::Skiplist(_) => None,
+        },
+        Type::Hash => entry.object::<Hash>().list().map(listpack_text),
+        Type::String | Type::Stream => None,
     };
     print(&text.ok_or(CmdError::text("ERR Not a listpack encoded object."))?);
     c.out.simple("Listpack structure printed on stdout");
