@@ -76,8 +76,8 @@ enum Unit {
 
 fn expire_generic(srv: &mut Server, c: &mut Client, unit: Unit, base_ms: i64) -> CmdResult {
     let invalid = || CmdError::InvalidExpire(c.spec().fullname);
-    let when = c.argv.int(2)?;
     let conditions = Conditions::parse(c)?;
+    let when = c.argv.int(2)?;
     let at_ms = when.checked_mul(unit as i64).and_then(|ms| ms.checked_add(base_ms)).ok_or_else(invalid)?;
     let key = c.argv.key(1);
     let now_ms = srv.clock.unix_ms as i64;

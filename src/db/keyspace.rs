@@ -162,6 +162,11 @@ pub fn renamenx(srv: &mut Server, c: &mut Client) -> CmdResult {
 /// The database whose number argument `i` holds.
 fn db_index(srv: &Server, c: &Client, i: usize) -> Result<usize, CmdError> {
     let number = c.argv.int(i)?;
+    if i32::try_from(number).is_err() {
+        return Err(CmdError::text(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
     in_range(srv, number)
 }
 

@@ -178,7 +178,9 @@ pub fn touch_watched_database(srv: &mut Server, db: usize, other: Option<usize>)
         let watches = &mut srv.watches;
         for id in &watches.by_key[&name] {
             let Some(watch) = watches.by_client.get_mut(id) else { continue };
-            let Some(watched) = watch.keys.iter_mut().find(|w| w.db == db && w.key == name.1) else { continue };
+            let Some(watched) = watch.keys.iter_mut().find(|w| w.db == db && w.key == name.1) else {
+                continue;
+            };
             // A key that is missing and one that is stale are the same to everybody; only EXEC must know which it is.
             let was_gone = watched.expired || before == Presence::Missing;
             match after {

@@ -71,6 +71,26 @@ fn out_of_range(value: f64, magnitude: &[u8]) -> bool {
     value == 0.0 && magnitude.iter().take_while(is_mantissa).any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
+/// A double as C's `%.17g` prints it: 17 significant digits, trailing zeroes of a fraction left out. It reads back as the
+/// same double, and is longer than it must be.
+pub fn format_17_digits(value: f64) -> String {
+    if !value.is_finite() {
+        return value.to_string();
+    }
+    let scientific = format!("{value:.16e}");
+    let (digits, exponent) = scientific.split_once('e').expect("this format has an exponent");
+    let exponent: i32 = exponent.parse().expect("an exponent is an integer");
+    let without_zeroes = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..17).contains(&exponent) {
+        return without_zeroes(&format!("{value:.*}", (16 - exponent) as usize));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", without_zeroes(digits), exponent.abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +198,24 @@ mod tests {
         fn any_bytes_are_safe(text: Vec<u8>) {
             parse_f64(&text);
             parse_score_bound(&text);
+        }
+    }
+
+    #[test]
+    fn seventeen_digits_are_those_of_c() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-1.5, "-1.5"),
+            (0.1, "0.10000000000000001"),
+            (100.0, "100"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1.25e-5, "1.2500000000000001e-05"),
+            (0.0001, "0.0001"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_17_digits(value), text);
         }
     }
 }

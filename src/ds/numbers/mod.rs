@@ -18,7 +18,7 @@ pub mod dtoa;
 pub mod hexfloat;
 pub mod integer;
 
-pub use double::{parse_f64, parse_score_bound};
+pub use double::{format_17_digits, parse_f64, parse_score_bound};
 pub use dtoa::{DoubleText, format_f64, format_fixed, write_f64};
 pub use integer::{decimal_len, parse_i64, parse_memory, parse_u64, write_i64, write_u64};
 

@@ -30,7 +30,7 @@ use crate::db::notify::{NotifyFlags, notify_keyspace_event};
 use crate::db::object::zset::{Limits, ZSet, text};
 use crate::db::scan::{self, ScanOptions, Scanned};
 use crate::ds::listpack::Value;
-use crate::ds::numbers::format_f64;
+use crate::ds::numbers::{format_17_digits, format_f64};
 use crate::server::{Client, CmdError, CmdResult, Key, Out, Server};
 
 /// How large a sorted set may become as a listpack, as configured.
@@ -199,7 +199,11 @@ pub fn zscan(srv: &mut Server, c: &mut Client) -> CmdResult {
             let member = text(member, digits);
             if page.admits(member) {
                 page.show(member);
-                page.show(&format_f64(score));
+                // Upstream prints what it keeps as a number with all its digits here, and here alone.
+                match *set {
+                    ZSet::Listpack(_) => page.show(&format_f64(score)),
+                    ZSet::Skiplist(_) => page.show(format_17_digits(score).as_bytes()),
+                }
             }
         })
     });
