@@ -86,6 +86,8 @@ pub(super) struct Edges {
 }
 
 /// Children, with what is known of each.
+// What a search reads comes first, side by side.
+#[repr(C)]
 pub(super) struct Inner {
     len: usize,
     /// The score of each child's first element; behind the last child NaN, which compares as neither less nor equal.

@@ -29,7 +29,7 @@ pub(super) const LEAF_MAX: usize = 62;
 pub(super) const LEAF_MIN: usize = LEAF_MAX / 4;
 
 /// A score as an integer in the same order. The two zeros are one.
-fn order_key(score: f64) -> u64 {
+pub(super) fn order_key(score: f64) -> u64 {
     let bits = (score + 0.0).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
 }
@@ -98,6 +98,8 @@ impl Scale {
 }
 
 /// Elements in order.
+// What a search reads first comes first, in the line that is asked for.
+#[repr(C)]
 pub(super) struct Leaf {
     /// Where the scale begins.
     base: u64,

@@ -72,7 +72,7 @@ pub use element::{ElementView, ZElement};
 
 use crate::ds::hashtable::{self, Element, HashTable, VacantEntry, prefetch};
 use element::ElementPtr;
-use leaf::Slot;
+use leaf::{Slot, order_key};
 use tree::Tree;
 
 /// A place between elements: in front of those that meet a bound, or behind them.
@@ -134,9 +134,19 @@ impl SortedIndex {
 
     /// The index of these elements, with full leaves.
     pub fn from_members(members: HashTable<ZElement>) -> SortedIndex {
-        // SAFETY: the elements are in the table, which the index takes.
-        let mut elements: Vec<ElementPtr> = members.iter().map(|element| unsafe { element.ptr() }).collect();
-        elements.sort_unstable_by(ElementPtr::order);
+        // With their keys beside them, elements are sorted without a look at them, unless scores are equal.
+        let mut sorted: Vec<(u64, ElementPtr)> = members
+            .iter()
+            .map(|element| {
+                // SAFETY: the element is in the table, which the index takes.
+                let element = unsafe { element.ptr() };
+                (order_key(element.score()), element)
+            })
+            .collect();
+        sorted.sort_unstable_by(|(key, element), (other_key, other)| {
+            key.cmp(other_key).then_with(|| element.member().cmp(other.member()))
+        });
+        let elements: Vec<ElementPtr> = sorted.into_iter().map(|(_, element)| element).collect();
         SortedIndex { tree: Tree::from_sorted(&elements), members }
     }
 

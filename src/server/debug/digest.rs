@@ -16,7 +16,8 @@ use sha1::{Digest as _, Sha1};
 
 use crate::db::LookupFlags;
 use crate::db::object::stream::StreamId;
-use crate::db::object::{Collection, EntryRef, List, Set, Stream, Type};
+use crate::db::object::{Collection, EntryRef, List, Set, Stream, Type, ZSet, zset};
+use crate::ds::numbers::format_f64;
 use crate::server::{Client, CmdResult, Server};
 
 /// What a key with an expiry is marked by.
@@ -47,8 +48,9 @@ impl Digest {
                 let mut digits = itoa::Buffer::new();
                 entry.object::<Set>().iter().for_each(|member| self.xor(member.text(&mut digits)));
             }
+            Type::ZSet => self.sorted_set(&entry.object::<ZSet>()),
             Type::Stream => self.stream(&entry.object::<Stream>()),
-            Type::ZSet | Type::Hash => {}
+            Type::Hash => {}
         }
         if entry.expiry().is_some() {
             self.xor(EXPIRE_MARK);
@@ -69,6 +71,15 @@ impl Digest {
                 self.mix(&name.to_vec());
                 self.mix(&value.to_vec());
             }
+        }
+    }
+
+    fn sorted_set(&mut self, set: &ZSet) {
+        for (member, score) in set.iter() {
+            let mut element = Digest::default();
+            element.mix(zset::text(member, &mut itoa::Buffer::new()));
+            element.mix(&format_f64(score));
+            self.xor(&element.0);
         }
     }
 
@@ -122,6 +133,18 @@ mod tests {
         let mut digest = Digest::default();
         digest.value(Entry::new(b"key", NewStr::encode(bytes), expiry, 0).view());
         digest.hex()
+    }
+
+    #[test]
+    fn sorted_sets_hash_as_upstream() {
+        let limits = zset::Limits { entries: 128, value: 64 };
+        let mut set = ZSet::new(0, 0, limits);
+        for (member, score) in [(&b"a"[..], 0.1), (b"bb", 3.0), (b"c", 1e20)] {
+            set.add(member, score, zset::AddFlags::default(), limits);
+        }
+        let mut digest = Digest::default();
+        digest.value(Entry::with_object(b"key", set, None, 0).view());
+        assert_eq!(digest.hex(), "9d4016da819613e25a59e89d21f6a388f7e1726b");
     }
 
     #[test]

@@ -118,8 +118,8 @@ pub(in crate::types) fn add_elements(
         Some(tally) => tally,
         None if request.flags.if_present => Tally::default(),
         None => {
-            let longest = (0..scores.len()).map(|number| member(number).len()).max().unwrap_or(0);
-            let mut set = ZSet::new(scores.len(), longest, limits);
+            // Upstream looks at the first member alone here; a longer one changes the encoding when it comes.
+            let mut set = ZSet::new(scores.len(), member(0).len(), limits);
             let tally = add_all(&mut set, scores, member, request.flags, limits)?;
             let entry = Entry::with_object(key.bytes, set, None, srv.initial_clock());
             srv.add_entry(c.db, key, entry);

@@ -207,3 +207,30 @@ pub fn bzpopmax(srv: &mut Server, c: &mut Client) -> CmdResult {
     let timeout = c.argv.len() - 1;
     Request { keys: 1..timeout, end: End::Max, count: None }.serve_or_block(srv, c, timeout)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::Bench;
+
+    #[test]
+    fn what_is_propagated_neither_waits_nor_computes() {
+        let mut bench = Bench::new();
+        bench.check_propagation(
+            "ZADD z 1 a 2 b 3 c 4 d 5 e 6 f -> ZADD z 1 a 2 b 3 c 4 d 5 e 6 f
+             ZADD z 1 a -> nothing
+             ZINCRBY z 1 a -> ZINCRBY z 1 a
+             ZPOPMIN z 2 -> ZPOPMIN z 2
+             ZMPOP 2 none z MAX -> ZPOPMAX z 1
+             BZPOPMIN none z 0 -> ZPOPMIN z
+             BZMPOP 0 2 none z MIN COUNT 9 -> ZPOPMIN z 2
+             BZPOPMAX z 0 -> nothing
+             ZMPOP 1 z MIN -> nothing
+             ZREM z a -> nothing
+             GEOADD g CH 13.361389 38.115556 Palermo 0 0 o -> ZADD g CH 3479099956230698 Palermo 3377699720527872 o
+             GEOADD g NX 1 1 o -> nothing
+             GEOSEARCHSTORE d g FROMLONLAT 0 0 BYRADIUS 1 m -> GEOSEARCHSTORE d g FROMLONLAT 0 0 BYRADIUS 1 m
+             ZUNIONSTORE d 1 none -> ZUNIONSTORE d 1 none
+             ZUNIONSTORE d 1 none -> nothing",
+        );
+    }
+}
