@@ -68,7 +68,7 @@ fn apply(step: &Step, log: &mut Log) {
             if let Some(id) = log.next_id(IdSpec::Given(id(*ms, *seq)), 0) {
                 let strings: Vec<&[u8]> =
                     pairs.iter().flat_map(|(name, value)| [&name[..], &value[..]]).collect();
-                log.append(id, &NewEntry::new(strings.into_iter()), limits);
+                log.append(id, NewEntry::new(strings.into_iter()), limits);
             }
         }
         Step::Delete(ms, seq) => _ = log.delete(&[id(*ms, *seq)]),

@@ -172,7 +172,7 @@ struct Added {
 fn add(
     log: &mut Log,
     options: &Options,
-    entry: &NewEntry<'_>,
+    entry: NewEntry<'_>,
     limits: NodeLimits,
     now_ms: u64,
 ) -> Result<Added, CmdError> {
@@ -207,13 +207,13 @@ pub fn xadd(srv: &mut Server, c: &mut Client) -> CmdResult {
     let now_ms = srv.clock.unix_ms;
     let entry = || NewEntry::new((first..c.argv.len()).map(|i| c.argv.get(i)));
     let added = if let Some(mut found) = srv.lookup_write::<Stream>(c.db, key)? {
-        add(&mut found.object_mut::<Stream>().log, &options, &entry(), limits, now_ms)?
+        add(&mut found.object_mut::<Stream>().log, &options, entry(), limits, now_ms)?
     } else if options.only_existing {
         c.out.null();
         return Ok(());
     } else {
         let mut stream = Stream::new();
-        let added = add(&mut stream.log, &options, &entry(), limits, now_ms)?;
+        let added = add(&mut stream.log, &options, entry(), limits, now_ms)?;
         let entry = Entry::with_object(key.bytes, stream, None, srv.initial_clock());
         srv.add_entry(c.db, key, entry);
         added

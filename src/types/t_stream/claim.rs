@@ -43,7 +43,7 @@ struct Claiming<'a> {
 impl Claiming<'_> {
     /// Forgets a pending entry that is no longer in the stream.
     fn forget(&mut self, id: StreamId) {
-        if let Some(nack) = self.group.pending().get(&id).copied() {
+        if let Some(nack) = self.group.pending().get(id).copied() {
             self.told.claim(self.group, id, nack);
             self.group.acknowledge(id);
             self.changes += 1;
@@ -180,7 +180,7 @@ pub fn xclaim(srv: &mut Server, c: &mut Client) -> CmdResult {
                 claiming.forget(id);
                 continue;
             }
-            let wanted = match claiming.group.pending().get(&id) {
+            let wanted = match claiming.group.pending().get(id) {
                 Some(nack) => min_idle_ms == 0 || now_ms.wrapping_sub(nack.delivered_ms) >= min_idle_ms,
                 None => options.force,
             };
@@ -277,5 +277,5 @@ pub fn xautoclaim(srv: &mut Server, c: &mut Client) -> CmdResult {
 
 /// The first pending entry from an id on, and when it was delivered.
 fn first_pending(group: &Group, from: Option<StreamId>) -> Option<(StreamId, i64)> {
-    group.pending().range(from?..).next().map(|(id, nack)| (*id, nack.delivered_ms))
+    group.pending().range(from?..=StreamId::MAX).next().map(|(id, nack)| (id, nack.delivered_ms))
 }

@@ -272,14 +272,14 @@ fn reply_overview(c: &mut Client, group: &Group) {
     let pending = group.pending();
     c.out.array(4);
     c.out.count(pending.len());
-    let (Some((first, _)), Some((last, _))) = (pending.first_key_value(), pending.last_key_value()) else {
+    let (Some((first, _)), Some((last, _))) = (pending.first(), pending.last()) else {
         c.out.null();
         c.out.null();
         c.out.null_array();
         return;
     };
-    reply_id(&mut c.out, *first);
-    reply_id(&mut c.out, *last);
+    reply_id(&mut c.out, first);
+    reply_id(&mut c.out, last);
     let mark = c.out.mark();
     let mut count = 0;
     for consumer in group.consumers().filter(|consumer| !consumer.pending().is_empty()) {
@@ -309,15 +309,13 @@ fn reply_pending(c: &mut Client, group: &Group, range: &PendingRange, now_ms: i6
         }
         true
     };
-    if range.start <= range.end {
-        let ids = range.start..=range.end;
-        match range.consumer.map(|arg| group.find_consumer(c.argv.get(arg))) {
-            None => _ = group.pending().range(ids).all(|(id, nack)| show(*id, nack)),
-            Some(None) => {}
-            Some(Some(consumer)) => {
-                let mut own = group.consumer(consumer).pending().range(ids);
-                _ = own.all(|id| group.pending().get(id).is_none_or(|nack| show(*id, nack)));
-            }
+    let ids = range.start..=range.end;
+    match range.consumer.map(|arg| group.find_consumer(c.argv.get(arg))) {
+        None => _ = group.pending().range(ids).all(|(id, nack)| show(id, nack)),
+        Some(None) => {}
+        Some(Some(consumer)) => {
+            let mut own = group.consumer(consumer).pending().range(ids);
+            _ = own.all(|(id, ())| group.pending().get(id).is_none_or(|nack| show(id, nack)));
         }
     }
     c.out.insert_at(mark, |out| out.array(count));

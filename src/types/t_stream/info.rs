@@ -166,7 +166,7 @@ fn reply_group(out: &mut Out, stream: &Body, name: &[u8], group: &Group, count: 
     out.array(group.pending().len().min(count));
     for (id, nack) in group.pending().iter().take(count) {
         out.array(4);
-        reply_id(out, *id);
+        reply_id(out, id);
         out.bulk(group.consumer(nack.consumer).name());
         out.int(nack.delivered_ms);
         out.int(nack.deliveries as i64);
@@ -190,10 +190,10 @@ fn reply_consumer(out: &mut Out, group: &Group, consumer: &Consumer, count: usiz
     out.count(consumer.pending().len());
     out.bulk(b"pending");
     out.array(consumer.pending().len().min(count));
-    for id in consumer.pending().iter().take(count) {
-        let nack = group.pending()[id];
+    for (id, ()) in consumer.pending().iter().take(count) {
+        let Some(nack) = group.pending().get(id) else { continue };
         out.array(3);
-        reply_id(out, *id);
+        reply_id(out, id);
         out.int(nack.delivered_ms);
         out.int(nack.deliveries as i64);
     }

@@ -292,7 +292,8 @@ fn reply_history(
     now_ms: i64,
 ) {
     let start = after.next().unwrap_or(StreamId::MIN);
-    let ids: Vec<StreamId> = group.consumer(consumer).pending().range(start..).take(count).copied().collect();
+    let own = group.consumer(consumer).pending().range(start..=StreamId::MAX);
+    let ids: Vec<StreamId> = own.take(count).map(|(id, ())| id).collect();
     c.out.array(ids.len());
     for id in ids {
         match log.get(id) {

@@ -1,8 +1,7 @@
 //! A group of consumers: who they are, and what was delivered to them.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::id::StreamId;
+use super::idmap::IdMap;
 use crate::ds::rax::Rax;
 
 /// Names a consumer within its group.
@@ -39,7 +38,7 @@ pub struct Consumer {
     pub seen_ms: i64,
     /// When it last was given something; -1 if never.
     pub active_ms: i64,
-    pending: BTreeSet<StreamId>,
+    pending: IdMap<()>,
 }
 
 impl Consumer {
@@ -49,7 +48,7 @@ impl Consumer {
     }
 
     /// What was delivered to it and not acknowledged.
-    pub fn pending(&self) -> &BTreeSet<StreamId> {
+    pub fn pending(&self) -> &IdMap<()> {
         &self.pending
     }
 }
@@ -61,7 +60,7 @@ pub struct Group {
     pub last_id: StreamId,
     /// How many entries were read, had all been read; none if that is not known.
     pub entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Nack>,
+    pending: IdMap<Nack>,
     /// By [`ConsumerId`]; gaps are of deleted consumers.
     consumers: Vec<Option<Consumer>>,
     gaps: Vec<u32>,
@@ -74,7 +73,7 @@ impl Group {
         Group {
             last_id,
             entries_read,
-            pending: BTreeMap::new(),
+            pending: IdMap::new(),
             consumers: Vec::new(),
             gaps: Vec::new(),
             by_name: Rax::new(),
@@ -82,7 +81,7 @@ impl Group {
     }
 
     /// What was delivered and not acknowledged.
-    pub fn pending(&self) -> &BTreeMap<StreamId, Nack> {
+    pub fn pending(&self) -> &IdMap<Nack> {
         &self.pending
     }
 
@@ -103,8 +102,7 @@ impl Group {
 
     /// Adds a consumer of this name, which none has.
     pub fn create_consumer(&mut self, name: &[u8], now_ms: i64) -> ConsumerId {
-        let consumer =
-            Consumer { name: name.into(), seen_ms: now_ms, active_ms: -1, pending: BTreeSet::new() };
+        let consumer = Consumer { name: name.into(), seen_ms: now_ms, active_ms: -1, pending: IdMap::new() };
         let index = match self.gaps.pop() {
             Some(index) => {
                 self.consumers[index as usize] = Some(consumer);
@@ -133,7 +131,7 @@ impl Group {
     /// Deletes a consumer with all that it has not acknowledged; returns how much that was.
     pub fn delete_consumer(&mut self, id: ConsumerId) -> usize {
         let Some(consumer) = self.consumers[id.0 as usize].take() else { return 0 };
-        for entry in &consumer.pending {
+        for (entry, ()) in consumer.pending.iter() {
             self.pending.remove(entry);
         }
         self.by_name.remove(&consumer.name);
@@ -151,7 +149,7 @@ impl Group {
 
     /// Notes that a pending entry is delivered again to who has it.
     pub fn redeliver(&mut self, entry: StreamId, now_ms: i64) {
-        if let Some(nack) = self.pending.get_mut(&entry) {
+        if let Some(nack) = self.pending.get_mut(entry) {
             nack.delivered_ms = now_ms;
             nack.deliveries += 1;
         }
@@ -159,7 +157,7 @@ impl Group {
 
     /// Gives an entry to a consumer. One that was not pending counts as delivered once.
     pub fn claim(&mut self, entry: StreamId, to: ConsumerId, delivered_ms: i64, how: Deliveries) -> Nack {
-        let former = self.pending.get(&entry).map_or(1, |nack| nack.deliveries);
+        let former = self.pending.get(entry).map_or(1, |nack| nack.deliveries);
         let deliveries = match how {
             Deliveries::Keep => former,
             Deliveries::CountOne => former.wrapping_add(1),
@@ -176,44 +174,44 @@ impl Group {
             Some(former) if former.consumer == nack.consumer => {}
             former => {
                 if let Some(former) = former {
-                    self.consumer_mut(former.consumer).pending.remove(&entry);
+                    self.consumer_mut(former.consumer).pending.remove(entry);
                 }
-                self.consumer_mut(nack.consumer).pending.insert(entry);
+                self.consumer_mut(nack.consumer).pending.insert(entry, ());
             }
         }
     }
 
     /// Forgets a pending entry; returns what was known of it.
     pub fn acknowledge(&mut self, entry: StreamId) -> Option<Nack> {
-        let nack = self.pending.remove(&entry)?;
-        self.consumer_mut(nack.consumer).pending.remove(&entry);
+        let nack = self.pending.remove(entry)?;
+        self.consumer_mut(nack.consumer).pending.remove(entry);
         Some(nack)
     }
 
     /// Puts back a pending entry that came from a file; `false` if it is pending already.
     pub fn restore(&mut self, entry: StreamId, nack: Nack) -> bool {
-        let new = !self.pending.contains_key(&entry);
+        let new = !self.pending.contains(entry);
         if new {
             self.put(entry, nack);
         }
         new
     }
 
-    /// Bytes of memory, estimated for the trees of pending entries: their nodes are two thirds full on average.
+    /// Bytes of memory, from the size of `samples` consumers, or of all with 0.
     pub fn mem_bytes(&self, samples: usize) -> usize {
-        let looked_at = if samples == 0 { usize::MAX } else { samples };
         let count = self.consumers_len();
-        let names: usize = self.consumers().take(looked_at).map(|consumer| 2 * consumer.name.len()).sum();
-        let pending = self.pending.len() * (2 * size_of::<StreamId>() + size_of::<Nack>());
+        let looked_at = if samples == 0 { count } else { samples.min(count) };
+        let sample: usize =
+            self.consumers().take(looked_at).map(|own| 2 * own.name.len() + own.pending.mem_bytes()).sum();
         size_of::<Group>()
             + self.consumers.capacity() * size_of::<Option<Consumer>>()
             + self.by_name.mem_bytes()
-            + names * count / count.min(looked_at).max(1)
-            + pending * 3 / 2
+            + self.pending.mem_bytes()
+            + sample * count / looked_at.max(1)
     }
 
     /// How many allocations go with it, roughly.
     pub fn free_effort(&self) -> usize {
-        1 + 2 * self.consumers_len() + self.pending.len() / 4
+        1 + 3 * self.consumers_len() + 2 * self.pending.allocations()
     }
 }

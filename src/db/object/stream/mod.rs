@@ -15,17 +15,17 @@
 //!
 //! # Why pending entries are not in a radix tree
 //!
-//! Upstream keeps them in two `rax`, the group's and the consumer's, that share a struct for each entry. Here the group's are a
-//! B-tree of ids with what is known of each entry beside it, and a consumer's a B-tree of ids alone. Both are searched, walked
-//! from an id on and cut at their beginning, which B-trees do as well; an entry costs about 120 bytes in both together, and
-//! neither an allocation of its own nor one of a tree's node: acknowledging what was read is mostly a matter of moving a few
-//! words within a node of eleven.
+//! Upstream keeps them in two `rax`, the group's and the consumer's, that share a struct for each entry. Here both are
+//! [maps of runs](idmap): the group's with what is known of each entry beside its id, a consumer's of ids alone. They are
+//! searched, walked from an id on and cut at their beginning just as well, and an entry costs 58 bytes in both together, with
+//! neither an allocation of its own nor nodes of a tree, where upstream takes 90 and more.
 //!
 //! Nothing here knows the server. Times are given, and what is to be told (to clients, replicas, whoever listens to events) is
 //! returned.
 
 mod group;
 mod id;
+mod idmap;
 mod log;
 mod node;
 #[cfg(test)]
@@ -40,6 +40,7 @@ use crate::ds::rax::Rax;
 
 pub use group::{Consumer, ConsumerId, Deliveries, Group, Nack};
 pub use id::{IdBytes, IdSpec, IdText, StreamId};
+pub use idmap::IdMap;
 pub use log::{BadNode, Counters, Log, Trim, TrimTo};
 pub use node::{Fields, NewEntry, NodeCounts, NodeLimits, validate};
 pub use walk::{Entries, EntriesBackward, Entry};

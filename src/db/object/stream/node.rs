@@ -54,24 +54,29 @@ impl NodeLimits {
     }
 }
 
-/// An entry about to be added: names and values, in turn.
+/// An entry about to be added.
 #[derive(Debug)]
 pub struct NewEntry<'a> {
-    strings: Vec<Value<'a>>,
+    /// The entry's elements in the form with names of its own, with room for what is known later.
+    elements: Vec<Value<'a>>,
     bytes: usize,
 }
+
+/// Elements of an entry with names of its own in front of the first name.
+const BEFORE_NAMES: usize = 4;
 
 impl<'a> NewEntry<'a> {
     /// An entry with these strings: a name, its value, a name, ….
     pub fn new(strings: impl ExactSizeIterator<Item = &'a [u8]>) -> NewEntry<'a> {
+        debug_assert!(strings.len().is_multiple_of(2));
+        let mut elements = Vec::with_capacity(BEFORE_NAMES + strings.len() + 1);
+        elements.extend([const { Value::Integer(0) }; BEFORE_NAMES]);
         let mut bytes = 0;
-        let mut values = Vec::with_capacity(strings.len());
         for text in strings {
             bytes += text.len();
-            values.push(Value::from(text));
+            elements.push(Value::from(text));
         }
-        debug_assert!(values.len().is_multiple_of(2));
-        NewEntry { strings: values, bytes }
+        NewEntry { elements, bytes }
     }
 
     /// Bytes of all strings.
@@ -82,6 +87,28 @@ impl<'a> NewEntry<'a> {
     /// Whether no node could hold it.
     pub fn is_too_large(&self) -> bool {
         self.bytes > NodeLimits::BYTES_MAX
+    }
+
+    fn names(&self) -> impl ExactSizeIterator<Item = Value<'a>> {
+        self.elements[BEFORE_NAMES..].iter().step_by(2).copied()
+    }
+
+    /// The elements to append to a node, in the form without names if it has the `same_fields` as the header.
+    fn finish(mut self, same_fields: bool, (ms, seq): (i64, i64)) -> Vec<Value<'a>> {
+        let number = self.names().len();
+        if same_fields {
+            for index in 0..number {
+                self.elements[BEFORE_NAMES - 1 + index] = self.elements[BEFORE_NAMES + 1 + 2 * index];
+            }
+            self.elements.truncate(BEFORE_NAMES - 1 + number);
+        } else {
+            self.elements[3] = Value::Integer(number as i64);
+        }
+        let flags = if same_fields { SAME_FIELDS } else { 0 };
+        let head = [Value::Integer(flags), Value::Integer(ms), Value::Integer(seq)];
+        self.elements[..head.len()].copy_from_slice(&head);
+        self.elements.push(Value::Integer(self.elements.len() as i64));
+        self.elements
     }
 }
 
@@ -98,26 +125,25 @@ fn integer(value: Option<Value<'_>>) -> i64 {
 }
 
 /// A node with its first entry.
-pub(super) fn create(entry: &NewEntry<'_>) -> Listpack {
-    let mut elements: Vec<Value<'_>> = Vec::with_capacity(entry.strings.len() + 8);
-    let number = entry.strings.len() / 2;
-    elements.extend([Value::Integer(1), Value::Integer(0), Value::Integer(number as i64)]);
-    elements.extend(entry.strings.iter().step_by(2));
+pub(super) fn create(entry: NewEntry<'_>) -> Listpack {
+    let names = entry.names();
+    let mut elements: Vec<Value<'_>> = Vec::with_capacity(3 * names.len() + 8);
+    elements.extend([1, 0, names.len() as i64].map(Value::Integer));
+    elements.extend(names);
     elements.push(Value::Integer(0));
-    push_entry(&mut elements, entry, true, (0, 0));
+    elements.extend(entry.finish(true, (0, 0)));
     let mut node = Listpack::new();
     node.append_all(&elements);
     node
 }
 
 /// Adds an entry to a node whose base is `base`.
-pub(super) fn append(node: &mut Listpack, base: StreamId, id: StreamId, entry: &NewEntry<'_>) {
+pub(super) fn append(node: &mut Listpack, base: StreamId, id: StreamId, entry: NewEntry<'_>) {
     let (live, _) = counts(node);
     let first = node.first().expect("a node has a header");
     node.replace(first, live + 1);
-    let mut elements: Vec<Value<'_>> = Vec::with_capacity(entry.strings.len() + 5);
-    push_entry(&mut elements, entry, has_fields_of(node, entry), id.offset_from(base));
-    node.append_all(&elements);
+    let same_fields = has_fields_of(node, &entry);
+    node.append_all(&entry.finish(same_fields, id.offset_from(base)));
 }
 
 /// Whether the header names the fields of `entry`.
@@ -126,27 +152,8 @@ fn has_fields_of(node: &Listpack, entry: &NewEntry<'_>) -> bool {
     elements.next();
     elements.next();
     let number = integer(elements.next());
-    number == entry.strings.len() as i64 / 2
-        && entry.strings.iter().step_by(2).all(|name| elements.next() == Some(*name))
-}
-
-fn push_entry<'a>(
-    elements: &mut Vec<Value<'a>>,
-    entry: &NewEntry<'a>,
-    same_fields: bool,
-    (ms, seq): (i64, i64),
-) {
-    let number = (entry.strings.len() / 2) as i64;
-    let flags = if same_fields { SAME_FIELDS } else { 0 };
-    elements.extend([Value::Integer(flags), Value::Integer(ms), Value::Integer(seq)]);
-    if same_fields {
-        elements.extend(entry.strings.iter().skip(1).step_by(2));
-        elements.push(Value::Integer(number + 3));
-    } else {
-        elements.push(Value::Integer(number));
-        elements.extend(&entry.strings);
-        elements.push(Value::Integer(2 * number + 4));
-    }
+    let mut names = entry.names();
+    number == names.len() as i64 && names.all(|name| elements.next() == Some(name))
 }
 
 /// A node and what its header says.

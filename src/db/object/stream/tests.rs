@@ -23,7 +23,7 @@ fn pairs_of(entry: &Entry<'_>) -> Pairs {
 
 fn add(log: &mut Log, id: StreamId, pairs: &Pairs) {
     let id = log.next_id(IdSpec::Given(id), 0).unwrap();
-    log.append(id, &new_entry(pairs), LIMITS);
+    log.append(id, new_entry(pairs), LIMITS);
 }
 
 /// A log with these ids.
@@ -133,7 +133,7 @@ fn nodes_end_where_they_should() {
         let mut log = Log::default();
         let pairs = vec![(b"field".to_vec(), b"value".to_vec())];
         for ms in 1..=count {
-            log.append(StreamId::new(ms, 0), &new_entry(&pairs), NodeLimits { max_bytes, max_entries });
+            log.append(StreamId::new(ms, 0), new_entry(&pairs), NodeLimits { max_bytes, max_entries });
         }
         log.node_count()
     };
@@ -379,8 +379,8 @@ proptest! {
                 }
             }
             prop_assert_eq!(group.pending().len(), model.len());
-            for (id, nack) in group.pending() {
-                let (who, count) = model[id];
+            for (id, nack) in group.pending().iter() {
+                let (who, count) = model[&id];
                 prop_assert_eq!(group.consumer(nack.consumer).name(), names[who]);
                 prop_assert_eq!(nack.deliveries, count);
                 prop_assert!(group.consumer(nack.consumer).pending().contains(id));
@@ -407,7 +407,7 @@ fn memory_and_effort_follow() {
     let group = stream.groups.get_mut(b"g").unwrap();
     let consumer = group.create_consumer(b"c", 0);
     (1..=1000).for_each(|ms| _ = group.deliver(StreamId::new(ms, 0), consumer, 0));
-    assert!(stream.mem_bytes(0) > filled.0 + 1000 * 40 && stream.free_effort() > filled.1 + 100);
+    assert!(stream.mem_bytes(0) > filled.0 + 1000 * 40 && stream.free_effort() > filled.1 + 20);
     // A copy has no more room than it needs.
     assert!(stream.clone().mem_bytes(0) <= stream.mem_bytes(0));
 }
