@@ -29,7 +29,7 @@
 //!
 //! # Costs
 //!
-//! With ids of 16 bytes and a pointer as value, a key costs a child of 32 bytes, an edge of two, and a share of its branch's
+//! With ids of 16 bytes and a pointer as value, a key costs a child of 24 bytes, an edge of two, and a share of its branch's
 //! 56: about what upstream's `rax` takes for its nodes of single bytes, with an allocation in three for a branch and none for a
 //! key. Branches are few (under a branch lie up to 257 children), so the depth in branches of a large index of ids is three to
 //! five, where a comparing tree has more, and a tree of one key has no allocation at all.
