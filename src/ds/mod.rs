@@ -7,6 +7,7 @@ pub mod deadlines;
 pub mod geohash;
 pub mod glob;
 pub mod hashtable;
+pub mod hyperloglog;
 pub mod intset;
 pub mod listpack;
 pub mod longdouble;

@@ -5,6 +5,7 @@ use crate::db::object::{EntryRef, StrRef, Type};
 
 pub mod bitops;
 pub mod geo;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod sort;
 pub mod t_hash;

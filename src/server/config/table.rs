@@ -272,6 +272,8 @@ directives! {
     "set-max-listpack-entries" set_max_listpack_entries: u64 = 128, Int { min: 0, max: i64::MAX };
     /// Most bytes of a member of a set that is kept as a listpack.
     "set-max-listpack-value" set_max_listpack_value: u64 = 64, Int { min: 0, max: i64::MAX };
+    /// Most bytes of a HyperLogLog that is kept sparse.
+    "hll-sparse-max-bytes" hll_sparse_max_bytes: u64 = 3000, Memory { min: 0, max: LONG_MAX };
     /// Most fields of a hash that is a listpack.
     "hash-max-listpack-entries" | "hash-max-ziplist-entries" hash_max_listpack_entries: u64 = 512,
         Int { min: 0, max: i64::MAX };
