@@ -73,6 +73,20 @@ impl std::fmt::Debug for DoubleText {
 
 /// Prints a double as replies show it: `3`, `0.1`, `1e+20`, `-0`, `inf`, `-inf`, `nan`.
 pub fn format_f64(value: f64) -> DoubleText {
+    match as_integer(value) {
+        Some(integer) if integer != 0 => {
+            let mut text = DoubleText::new();
+            text.push(itoa::Buffer::new().format(integer).as_bytes());
+            text
+        }
+        _ => format_shortest(value),
+    }
+}
+
+/// Prints the shortest text of a double, which for an integer with many zeroes at its end has an exponent.
+///
+/// Only `DEBUG DIGEST` sees scores like this; [`format_f64`] prints integers with all their digits.
+pub fn format_shortest(value: f64) -> DoubleText {
     let mut text = DoubleText::new();
     if value.is_nan() {
         text.push(b"nan");
@@ -80,8 +94,6 @@ pub fn format_f64(value: f64) -> DoubleText {
         text.push(if value < 0.0 { b"-inf" } else { b"inf" });
     } else if value == 0.0 {
         text.push(if value.is_sign_negative() { b"-0" } else { b"0" });
-    } else if let Some(integer) = as_integer(value) {
-        text.push(itoa::Buffer::new().format(integer).as_bytes());
     } else {
         if value < 0.0 {
             text.push(b"-");

@@ -227,9 +227,12 @@ pub fn zrangestore(srv: &mut Server, c: &mut Client) -> CmdResult {
         if let Range::Ranks(..) = query.range {
             result = ZSet::new(ranks.len(), 0, limits);
         }
-        for (member, score) in set.range(ranks) {
+        let add = |(member, score)| {
             result.add(text(member, &mut itoa::Buffer::new()), score, AddFlags::default(), limits);
-        }
+        };
+        // In upstream's order, because a listpack does not keep the sign of a zero that it meets on the way.
+        let elements = set.range(ranks);
+        if query.reversed { elements.rev().for_each(add) } else { elements.for_each(add) }
     }
     store_result(srv, c, 1, result, "zrangestore", 1);
     Ok(())
