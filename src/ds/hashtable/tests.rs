@@ -634,3 +634,20 @@ fn the_struct_is_small_and_an_empty_table_allocates_nothing() {
     assert!(!table.maintain(10) && !table.drain_some(10));
     table.debug_validate();
 }
+
+#[test]
+fn elements_are_found_by_their_hash_alone() {
+    let mut table = filled(20_000);
+    for i in (0..20_000u64).step_by(7) {
+        let wanted = key(i);
+        let mut asked = 0;
+        let found = table.find_mut_by_hash(hash(&wanted), |(key, _)| {
+            asked += 1;
+            key == wanted
+        });
+        found.expect("the element is there").remove();
+        assert!(asked <= 3, "nearly all others are ruled out unasked");
+        assert!(table.find_mut_by_hash(hash(&wanted), |(key, _)| key == wanted).is_none());
+    }
+    table.debug_validate();
+}

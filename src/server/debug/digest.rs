@@ -16,12 +16,15 @@ use sha1::{Digest as _, Sha1};
 
 use crate::db::LookupFlags;
 use crate::db::object::stream::StreamId;
-use crate::db::object::{Collection, EntryRef, List, Set, Stream, Type, ZSet, zset};
+use crate::db::object::{Collection, EntryRef, Hash, List, Set, Stream, Type, ZSet, zset};
 use crate::ds::numbers::dtoa::format_shortest;
 use crate::server::{Client, CmdResult, Server};
 
 /// What a key with an expiry is marked by.
 const EXPIRE_MARK: &[u8] = b"!!expire!!";
+
+/// What a field with an expiry is marked by.
+const FIELD_EXPIRE_MARK: &[u8] = b"!!hexpire!!";
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Digest([u8; 20]);
@@ -50,7 +53,7 @@ impl Digest {
             }
             Type::ZSet => self.sorted_set(&entry.object::<ZSet>()),
             Type::Stream => self.stream(&entry.object::<Stream>()),
-            Type::Hash => {}
+            Type::Hash => self.hash(&entry.object::<Hash>()),
         }
         if entry.expiry().is_some() {
             self.xor(EXPIRE_MARK);
@@ -80,6 +83,19 @@ impl Digest {
             element.mix(zset::text(member, &mut itoa::Buffer::new()));
             element.mix(&format_shortest(score));
             self.xor(&element.0);
+        }
+    }
+
+    fn hash(&mut self, hash: &Hash) {
+        let mut digits = itoa::Buffer::new();
+        for field in hash.iter() {
+            let mut digest = Digest::default();
+            digest.mix(field.name.bytes(&mut digits));
+            digest.mix(field.value.bytes(&mut digits));
+            if field.expiry.is_some() {
+                digest.xor(FIELD_EXPIRE_MARK);
+            }
+            self.xor(&digest.0);
         }
     }
 
@@ -166,6 +182,26 @@ mod tests {
             let mut digest = Digest::default();
             digest.value(Entry::with_object(b"key", list, None, 0).view());
             assert_eq!(digest.hex(), "53d13d2d13c8503ff8edfb2ecc17e0ad346665d6");
+        }
+    }
+    #[test]
+    fn hashes_hash_as_upstream_in_every_form() {
+        use crate::db::object::{Expiry, hash};
+        for (entries, expiry, expected) in [
+            (512, None, "9bbd1c4025a54d367e3605c5341aaaa4518465fd"),
+            (0, None, "9bbd1c4025a54d367e3605c5341aaaa4518465fd"),
+            (512, Some(2_000_000_000_000), "1f3858190d1d0a58c7e125c0bbc4dcc1b9b49dd6"),
+            (0, Some(2_000_000_000_000), "1f3858190d1d0a58c7e125c0bbc4dcc1b9b49dd6"),
+        ] {
+            let limits = hash::Limits { entries, value: 64 };
+            let mut hash = Hash::new();
+            for (name, value) in [("a", "1"), ("b", "300"), ("c", "xyz")] {
+                hash.set(name.as_bytes(), NewStr::Copy(value.as_bytes()), Expiry::Clear, limits);
+            }
+            expiry.into_iter().for_each(|at_ms| _ = hash.set_expiry(b"b", at_ms));
+            let mut digest = Digest::default();
+            digest.value(Entry::with_object(b"key", hash, None, 0).view());
+            assert_eq!(digest.hex(), expected);
         }
     }
 }

@@ -10,6 +10,8 @@
 mod combined;
 mod expire;
 mod random;
+#[cfg(test)]
+mod tests;
 
 pub use combined::{hgetdel, hgetex, hsetex};
 pub use expire::{
