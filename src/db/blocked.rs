@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mio::Token;
 
 use crate::db::object::Type;
 use crate::ds::numbers;
@@ -34,8 +35,8 @@ use crate::server::{Argv, Client, CmdError, Server, dispatch, networking};
 /// The wait of a client.
 #[derive(Debug)]
 pub struct BlockState {
-    /// The type of value that it waits for.
-    waits_for: Type,
+    /// The type of value that it waits for; `None` if it waits for a flush to be done.
+    waits_for: Option<Type>,
     /// Whether it also wants to know that a key is gone.
     on_nokey: bool,
     /// Its database.
@@ -47,6 +48,13 @@ pub struct BlockState {
     /// The command, to be run again.
     spec: &'static CommandSpec,
     argv: Argv,
+}
+
+impl BlockState {
+    /// Whether the command is not over: it will be run again.
+    pub fn runs_again(&self) -> bool {
+        self.waits_for.is_some()
+    }
 }
 
 /// Those who wait for one key.
@@ -197,7 +205,7 @@ pub fn block_for_keys(
     }
     c.flags.insert(ClientFlags::BLOCKED);
     c.blocked = Some(Box::new(BlockState {
-        waits_for,
+        waits_for: Some(waits_for),
         on_nokey,
         db: c.db,
         keys: waits,
@@ -211,6 +219,32 @@ pub fn block_for_keys(
 pub fn set_waiting_argv(c: &mut Client, argv: Argv) {
     if let Some(state) = &mut c.blocked {
         state.argv = argv;
+    }
+}
+
+/// Has the client wait until the keys that its command removed are freed: until [`finish_flushes`].
+pub fn block_for_flush(srv: &mut Server, c: &mut Client) {
+    debug_assert!(c.blocked.is_none() && c.may_block());
+    srv.blocked.clients += 1;
+    c.flags.insert(ClientFlags::BLOCKED);
+    c.blocked = Some(Box::new(BlockState {
+        waits_for: None,
+        on_nokey: false,
+        db: c.db,
+        keys: Vec::new(),
+        deadline_ms: None,
+        spec: c.spec(),
+        argv: Argv::default(),
+    }));
+}
+
+/// Answers the clients whose flushes are done.
+pub fn finish_flushes(srv: &mut Server) {
+    while let Some(token) = srv.bio.next_done() {
+        let id = networking::client_of(Token(token));
+        if srv.clients.get(id).and_then(|c| c.blocked.as_ref()).is_some_and(|state| !state.runs_again()) {
+            unblock(srv, id, Unblock::Timeout);
+        }
     }
 }
 
@@ -229,7 +263,9 @@ fn forget(srv: &mut Server, c: &mut Client) -> Option<BlockState> {
         }
     }
     blocked.clients -= 1;
-    blocked.by_type[state.waits_for as usize] -= 1;
+    if let Some(waits_for) = state.waits_for {
+        blocked.by_type[waits_for as usize] -= 1;
+    }
     blocked.on_nokey -= usize::from(state.on_nokey);
     if let Some(deadline_ms) = state.deadline_ms {
         blocked.deadlines.remove(&(deadline_ms, c.handle));
@@ -307,7 +343,7 @@ fn serve_key(srv: &mut Server, db: usize, key: Bytes) {
         let (waits_for, on_nokey) = (state.waits_for, state.on_nokey);
         let now_ms = srv.clock.unix_ms;
         let entry = srv.dbs[db].keys.find(srv.key_of(&name.1)).filter(|entry| !entry.expired(now_ms));
-        if on_nokey || entry.is_some_and(|entry| entry.value_type() == waits_for) {
+        if on_nokey || entry.is_some_and(|entry| Some(entry.value_type()) == waits_for) {
             run_again(srv, id);
         }
     }
@@ -357,9 +393,11 @@ pub enum Unblock {
 /// Ends the wait of a client; returns whether it waited.
 pub fn unblock(srv: &mut Server, id: ClientId, how: Unblock) -> bool {
     let Some(mut c) = srv.clients.check_out(id) else { return false };
-    let waited = forget(srv, &mut c).is_some();
-    if waited {
+    let state = forget(srv, &mut c);
+    let waited = state.is_some();
+    if let Some(state) = state {
         match how {
+            Unblock::Timeout if !state.runs_again() => c.out.ok(),
             Unblock::Timeout => c.out.null_array(),
             Unblock::Error => {
                 let error = CmdError::text("UNBLOCKED client unblocked via CLIENT UNBLOCK");

@@ -1,5 +1,7 @@
 //! Commands on keys of any type, and on whole databases.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::db::LookupFlags;
@@ -7,13 +9,9 @@ use crate::db::kvstore::KvStore;
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
 use crate::db::object::EntryRef;
 use crate::db::scan::{self, ScanOptions, Scanned};
-use crate::db::{blocked, multi};
+use crate::db::{blocked, lazyfree, multi};
 use crate::ds::glob;
-use crate::io::bio::JobKind;
 use crate::server::{Client, CmdError, CmdResult, Server};
-
-/// Keys beyond which FLUSHALL without a word frees in the background if configured so; fewer are freed faster at once.
-const FLUSH_ASYNC_MIN: usize = 64;
 
 /// Deletes the keys from argument 1 on, and replies how many there were.
 fn delete_generic(srv: &mut Server, c: &mut Client, lazily: bool) -> CmdResult {
@@ -278,35 +276,40 @@ fn flush_is_async(srv: &Server, c: &Client) -> Result<bool, CmdError> {
     }
 }
 
-/// Empties a database and returns how many keys it had.
-pub fn empty_db(srv: &mut Server, db: usize, in_background: bool) -> usize {
+/// Empties a database and returns what was in it.
+fn take_keys(srv: &mut Server, db: usize) -> KvStore {
     multi::touch_watched_database(srv, db, None);
     let database = &mut srv.dbs[db];
-    let old: KvStore = std::mem::take(&mut database.keys);
+    let keys = std::mem::take(&mut database.keys);
     (database.avg_ttl_ms, database.expires_cursor) = (0, 0);
-    let removed = old.len();
-    if in_background && removed >= FLUSH_ASYNC_MIN {
-        srv.stats.lazyfreed_objects += removed as u64;
-        srv.bio.submit(JobKind::LazyFree, move || drop(old));
-    }
     blocked::signal_database_changed(srv, db);
-    removed
+    keys
+}
+
+/// Empties the databases and replies; at once, or when all is freed.
+fn flush(srv: &mut Server, c: &mut Client, databases: Range<usize>) -> CmdResult {
+    let in_background = flush_is_async(srv, c)?;
+    let keys: Vec<KvStore> = databases.map(|db| take_keys(srv, db)).collect();
+    let removed: usize = keys.iter().map(KvStore::len).sum();
+    srv.dirty(removed.max(1));
+    if removed > 0 && !in_background && c.may_block() {
+        blocked::block_for_flush(srv, c);
+        lazyfree::dispose_databases(srv, keys, Some(c.handle));
+        return Ok(());
+    }
+    if removed > 0 && in_background {
+        lazyfree::dispose_databases(srv, keys, None);
+    }
+    c.out.ok();
+    Ok(())
 }
 
 /// `FLUSHDB [ASYNC | SYNC]`
 pub fn flushdb(srv: &mut Server, c: &mut Client) -> CmdResult {
-    let in_background = flush_is_async(srv, c)?;
-    let removed = empty_db(srv, c.db, in_background);
-    srv.dirty(removed.max(1));
-    c.out.ok();
-    Ok(())
+    flush(srv, c, c.db..c.db + 1)
 }
 
 /// `FLUSHALL [ASYNC | SYNC]`
 pub fn flushall(srv: &mut Server, c: &mut Client) -> CmdResult {
-    let in_background = flush_is_async(srv, c)?;
-    let removed: usize = (0..srv.dbs.len()).map(|db| empty_db(srv, db, in_background)).sum();
-    srv.dirty(removed.max(1));
-    c.out.ok();
-    Ok(())
+    flush(srv, c, 0..srv.dbs.len())
 }

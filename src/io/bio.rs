@@ -3,9 +3,12 @@
 //! Each kind of job has a thread of its own and a queue in front of it, as upstream. A job is a closure that owns
 //! what it works on, so nothing is shared. After each job the thread publishes its share of the memory account.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use mio::Waker;
 
 use crate::zmalloc;
 
@@ -18,7 +21,11 @@ pub enum JobKind {
     CloseFile,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+/// A job, and the token under which its end is reported, if it is.
+struct Job {
+    run: Box<dyn FnOnce() + Send>,
+    token: Option<usize>,
+}
 
 #[derive(Debug)]
 struct Worker {
@@ -27,7 +34,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(name: &str, prepare: impl FnOnce() + Send + 'static) -> std::io::Result<Worker> {
+    fn start(name: &str, prepare: impl FnOnce() + Send + 'static, reports: Reports) -> io::Result<Worker> {
         let (jobs, queue) = channel::<Job>();
         let pending = Arc::new(AtomicUsize::new(0));
         let left = pending.clone();
@@ -36,12 +43,33 @@ impl Worker {
             prepare();
             let mut account = zmalloc::ThreadAccount::default();
             for job in queue {
-                job();
+                (job.run)();
                 zmalloc::publish_thread(&mut account);
                 left.fetch_sub(1, Ordering::Release);
+                if let Some(token) = job.token {
+                    reports.send(token);
+                }
             }
         })?;
         Ok(Worker { jobs, pending })
+    }
+}
+
+/// The way of a thread to say that a job is done.
+#[derive(Debug, Clone)]
+struct Reports {
+    done: Sender<usize>,
+    waker: Option<Arc<Waker>>,
+}
+
+impl Reports {
+    fn send(&self, token: usize) {
+        // Without a receiver the server is going, and nobody waits.
+        let _ = self.done.send(token);
+        if let Some(waker) = &self.waker {
+            // It fails only where the loop's descriptor is gone.
+            let _ = waker.wake();
+        }
     }
 }
 
@@ -61,6 +89,7 @@ fn block_signals() {
 pub struct Bio {
     lazy_free: Worker,
     close_file: Worker,
+    done: Receiver<usize>,
 }
 
 impl Bio {
@@ -68,18 +97,25 @@ impl Bio {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start() -> std::io::Result<Bio> {
-        Bio::start_with(|| ())
+    pub fn start() -> io::Result<Bio> {
+        Bio::start_with(|| (), None)
     }
 
-    /// Starts the threads, each of which calls `prepare` before its first job: to bind itself to processors.
+    /// Starts the threads, each of which calls `prepare` before its first job: to bind itself to processors. `waker` ends the
+    /// loop's sleep when a job is done that was submitted by [`Bio::submit_for`].
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start_with(prepare: impl FnOnce() + Clone + Send + 'static) -> std::io::Result<Bio> {
+    pub fn start_with(
+        prepare: impl FnOnce() + Clone + Send + 'static,
+        waker: Option<Waker>,
+    ) -> io::Result<Bio> {
+        let (sender, done) = channel();
+        let reports = Reports { done: sender, waker: waker.map(Arc::new) };
         Ok(Bio {
-            lazy_free: Worker::start("bio_lazy_free", prepare.clone())?,
-            close_file: Worker::start("bio_close_file", prepare)?,
+            lazy_free: Worker::start("bio_lazy_free", prepare.clone(), reports.clone())?,
+            close_file: Worker::start("bio_close_file", prepare, reports)?,
+            done,
         })
     }
 
@@ -92,13 +128,24 @@ impl Bio {
 
     /// Has `job` run in the background, after all earlier ones of its kind.
     pub fn submit(&self, kind: JobKind, job: impl FnOnce() + Send + 'static) {
+        self.enqueue(kind, Job { run: Box::new(job), token: None });
+    }
+
+    /// [`Bio::submit`], and has [`Bio::next_done`] give `token` when the job is done.
+    pub fn submit_for(&self, kind: JobKind, token: usize, job: impl FnOnce() + Send + 'static) {
+        self.enqueue(kind, Job { run: Box::new(job), token: Some(token) });
+    }
+
+    fn enqueue(&self, kind: JobKind, job: Job) {
         let worker = self.worker(kind);
         worker.pending.fetch_add(1, Ordering::Relaxed);
-        if let Err(lost) = worker.jobs.send(Box::new(job)) {
-            // The thread is gone, which only a panic in a job can cause: do the work here.
-            (lost.0)();
-            worker.pending.fetch_sub(1, Ordering::Release);
-        }
+        // The queue lives as long as its thread, which only a panic in a job can end; and that ends the process.
+        worker.jobs.send(job).unwrap_or_else(|_| panic!("a background thread is gone"));
+    }
+
+    /// The token of a job that is done and was not given out yet.
+    pub fn next_done(&self) -> Option<usize> {
+        self.done.try_recv().ok()
     }
 
     /// Jobs of this kind that are not done.
@@ -114,8 +161,10 @@ mod tests {
     #[test]
     fn threads_prepare_themselves() {
         let (ready, names) = channel();
-        let bio =
-            Bio::start_with(move || ready.send(std::thread::current().name().map(str::to_owned)).unwrap());
+        let bio = Bio::start_with(
+            move || ready.send(std::thread::current().name().map(str::to_owned)).unwrap(),
+            None,
+        );
         let mut names: Vec<_> = names.iter().take(2).flatten().collect();
         names.sort();
         assert_eq!(names, ["bio_close_file", "bio_lazy_free"]);
@@ -134,5 +183,15 @@ mod tests {
         while bio.pending(JobKind::LazyFree) > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn ends_are_reported_under_their_tokens() {
+        let bio = Bio::start().unwrap();
+        bio.submit(JobKind::CloseFile, || ());
+        bio.submit_for(JobKind::CloseFile, 7, || ());
+        bio.submit_for(JobKind::CloseFile, 9, || ());
+        let reported: Vec<usize> = std::iter::repeat_with(|| bio.next_done()).flatten().take(2).collect();
+        assert_eq!((reported, bio.next_done()), (vec![7, 9], None));
     }
 }

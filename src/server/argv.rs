@@ -16,6 +16,9 @@ use crate::server::error::CmdError;
 /// Bulk arguments of this many bytes or more get an allocation of their own while they are read.
 pub const BIG_ARG: usize = 32 * 1024;
 
+/// Room for this many arguments is kept for the next commands; a command of more gives the rest back.
+const RANGES_KEPT: usize = 16 * 1024;
+
 /// Marks a range that points into [`Argv::big`] rather than into the buffer.
 const BIG: usize = usize::MAX;
 
@@ -181,6 +184,7 @@ impl Argv {
     /// Forgets all commands; the buffer and the capacity stay.
     pub(crate) fn clear(&mut self) {
         self.ranges.clear();
+        self.ranges.shrink_to(RANGES_KEPT);
         self.big.clear();
         (self.base, self.len, self.hashed) = (0, 0, 0);
     }

@@ -249,7 +249,7 @@ pub fn call(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) {
     srv.clock.mono_ns = end_ns;
     let ns = end_ns.saturating_sub(start_ns);
     c.last_cmd = Some(spec);
-    if c.blocked.is_some() {
+    if c.blocked.as_ref().is_some_and(|state| state.runs_again()) {
         return; // It is not over: what is to be noted will be when it is.
     }
 

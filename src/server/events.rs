@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::db::{blocked, evict, expire};
-use crate::server::networking::{self, TOKEN_INTERNAL};
+use crate::server::networking::{self, TOKEN_INTERNAL, WAKER_TOKEN};
 use crate::server::{Server, cron, signals};
 
 /// Runs until the server is told to end.
@@ -25,7 +25,9 @@ pub fn turn(srv: &mut Server, most: Option<Duration>) {
     let woke_ns = srv.clock.mono_ns;
     for event in &events {
         let token = event.token();
-        if token.0 & TOKEN_INTERNAL != 0 {
+        if token == WAKER_TOKEN {
+            blocked::finish_flushes(srv);
+        } else if token.0 & TOKEN_INTERNAL != 0 {
             internal_event(srv, token.0 & !TOKEN_INTERNAL);
         } else {
             let closed = event.is_read_closed() || event.is_error();

@@ -7,6 +7,7 @@
 use crate::db::Db;
 use crate::db::blocked::Blocked;
 use crate::db::evict::Eviction;
+use crate::db::lazyfree::LazyFree;
 use crate::db::multi::Watches;
 use crate::db::pubsub::Pubsub;
 use crate::ds::siphash;
@@ -84,6 +85,8 @@ pub struct Server {
     pub watches: Watches,
     /// Who waits for which keys: BLPOP and its kin.
     pub blocked: Blocked,
+    /// What is freed in the background.
+    pub lazyfree: LazyFree,
     /// Keys that may have to make room: `maxmemory`.
     pub eviction: Eviction,
     /// What is to be told to replicas and the append-only file.
@@ -110,6 +113,7 @@ impl Server {
     /// Forgets what CONFIG RESETSTAT forgets.
     pub fn reset_stats(&mut self) {
         self.stats.reset();
+        self.lazyfree.reset();
     }
 
     /// Works out anew from which duration a command concerns the slow log or the latency monitor.

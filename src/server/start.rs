@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
+use mio::Waker;
+
 use crate::db::Db;
 use crate::io::ae::EventLoop;
 use crate::io::bio::Bio;
@@ -144,6 +146,11 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
     let bio_cpulist = config.bio_cpulist.clone();
     let bind_thread = move || bio_cpulist.iter().for_each(|list| setcpuaffinity::bind_thread(list));
     let dbs = (0..config.databases as usize).map(Db::new).collect();
+    let el = EventLoop::new().map_err(|e| format!("Can't create the event loop: {e}"))?;
+    let waker = Waker::new(el.registry(), networking::WAKER_TOKEN);
+    let waker = waker.map_err(|e| format!("Can't create the event loop: {e}"))?;
+    let bio = Bio::start_with(bind_thread, Some(waker));
+    let bio = bio.map_err(|e| format!("Can't initialize Background Jobs: {e}"))?;
     Ok(Server {
         commands,
         dbs,
@@ -151,11 +158,12 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
         stats: stats::Stats::new(),
         clients: Default::default(),
         net: Default::default(),
-        el: EventLoop::new().map_err(|e| format!("Can't create the event loop: {e}"))?,
-        bio: Bio::start_with(bind_thread).map_err(|e| format!("Can't initialize Background Jobs: {e}"))?,
+        el,
+        bio,
         pubsub: Default::default(),
         watches: Default::default(),
         blocked: Default::default(),
+        lazyfree: Default::default(),
         eviction: Default::default(),
         propagation: Default::default(),
         slowlog: slowlog::Slowlog::default(),

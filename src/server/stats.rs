@@ -134,8 +134,6 @@ pub struct Stats {
     pub cycle_rate: Rate,
     /// Keys that had to make room.
     pub evicted_keys: u64,
-    /// Objects freed by the background thread.
-    pub lazyfreed_objects: u64,
 }
 
 impl Stats {

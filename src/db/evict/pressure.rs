@@ -15,7 +15,6 @@ use bytes::Bytes;
 use crate::db::lazyfree;
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
 use crate::db::object::EntryRef;
-use crate::io::bio::JobKind;
 use crate::io::monotonic;
 use crate::server::config::EvictionPolicy;
 use crate::server::{Server, latency, propagate};
@@ -140,7 +139,7 @@ fn evict(srv: &mut Server, start_ns: u64) -> Room {
     while excess(srv) > 0 {
         let Some((db, key)) = choose(srv) else {
             // What background threads are about to free may be enough.
-            let frees = srv.bio.pending(JobKind::LazyFree) > 0;
+            let frees = srv.lazyfree.pending() > 0;
             return if frees { Room::Running } else { Room::None };
         };
         evict_key(srv, db, &key);

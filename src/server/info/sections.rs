@@ -6,7 +6,6 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::db::evict;
-use crate::io::bio::JobKind;
 use crate::io::monotonic;
 use crate::server::commands::{COMMANDS, CommandSpec};
 use crate::server::config::{Named, Supervised};
@@ -221,8 +220,8 @@ const MEMORY: &[Field] = fields! { v;
     "mem_allocator": "{}", zmalloc::allocator_name();
     "mem_overhead_db_hashtable_rehashing": "0";
     "active_defrag_running": "0";
-    "lazyfree_pending_objects": "{}", v.srv.bio.pending(JobKind::LazyFree);
-    "lazyfreed_objects": "{}", v.srv.stats.lazyfreed_objects;
+    "lazyfree_pending_objects": "{}", v.srv.lazyfree.pending();
+    "lazyfreed_objects": "{}", v.srv.lazyfree.freed();
 };
 
 const PERSISTENCE: &[Field] = fields! { v;

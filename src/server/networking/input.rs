@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 
-use crate::server::argv::ArgRange;
+use crate::server::argv::{ArgRange, BIG_ARG};
 use crate::server::resp::Progress;
 
 /// Capacity of a private buffer when it is made: upstream's `PROTO_IOBUF_LEN`.
@@ -112,6 +112,10 @@ impl Input {
         let peak = std::mem::take(&mut self.peak).max(self.len());
         if idle || self.spare.capacity() > peak {
             self.spare = Vec::new();
+        }
+        // As upstream: what is more than twice what was needed of late is given back.
+        if self.rest.capacity() > BIG_ARG && self.rest.capacity() / (peak + 1) > 2 {
+            self.rest.shrink_to(peak);
         }
         if idle {
             if let Some(big) = &mut self.big {

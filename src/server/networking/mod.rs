@@ -51,6 +51,9 @@ const WRITE_LIMIT: usize = 64 * 1024;
 /// The bit of an event token that says "no client".
 pub const TOKEN_INTERNAL: usize = 1 << 63;
 
+/// The event token of a background thread that has done something for a client.
+pub const WAKER_TOKEN: Token = Token(usize::MAX);
+
 /// A pause of clients, as CLIENT PAUSE asks for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Pause {
