@@ -9,7 +9,11 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 /// How long the counter's rate is measured at start.
-const CALIBRATION_US: u128 = 2_000;
+const CALIBRATION_US: u128 = 5_000;
+
+/// Readings of both clocks of which the best counts.
+#[cfg(target_arch = "x86_64")]
+const READINGS: usize = 32;
 
 /// Bits behind the binary point of [`Source::Tsc::scale`].
 const SCALE_BITS: u32 = 32;
@@ -66,15 +70,25 @@ fn choose_source() -> Source {
     if !steady {
         return Source::Instant(Instant::now());
     }
-    let (start, base) = (Instant::now(), ticks());
-    let elapsed = loop {
-        let elapsed = start.elapsed();
-        if elapsed.as_micros() >= CALIBRATION_US {
-            break elapsed;
-        }
+    let (start, base) = both_clocks();
+    while start.elapsed().as_micros() < CALIBRATION_US {
+        std::hint::spin_loop();
+    }
+    let (end, last) = both_clocks();
+    let (elapsed, passed) = ((end - start).as_nanos(), last.wrapping_sub(base).max(1));
+    Source::Tsc { base, scale: ((elapsed << SCALE_BITS) / u128::from(passed)) as u64 }
+}
+
+/// The same moment on both clocks: of several readings the one that was least interrupted.
+#[cfg(target_arch = "x86_64")]
+fn both_clocks() -> (Instant, u64) {
+    let reading = || {
+        let (before, instant, after) = (ticks(), Instant::now(), ticks());
+        (after.wrapping_sub(before), instant, before.wrapping_add(after.wrapping_sub(before) / 2))
     };
-    let passed = ticks().wrapping_sub(base).max(1);
-    Source::Tsc { base, scale: ((elapsed.as_nanos() << SCALE_BITS) / u128::from(passed)) as u64 }
+    let best = (0..READINGS).map(|_| reading()).min_by_key(|(took, ..)| *took);
+    let (_, instant, ticks) = best.expect("there is at least one reading");
+    (instant, ticks)
 }
 
 #[cfg(not(target_arch = "x86_64"))]

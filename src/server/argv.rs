@@ -17,7 +17,7 @@ use crate::server::error::CmdError;
 pub const BIG_ARG: usize = 32 * 1024;
 
 /// Room for this many arguments is kept for the next commands; a command of more gives the rest back.
-const RANGES_KEPT: usize = 16 * 1024;
+const RANGES_KEPT: usize = 4 * 1024;
 
 /// Marks a range that points into [`Argv::big`] rather than into the buffer.
 const BIG: usize = usize::MAX;
