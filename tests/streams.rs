@@ -436,3 +436,42 @@ fn streams_are_copied_and_measured() {
     assert!(info.starts_with("[length,5,radix-tree-keys,3,radix-tree-nodes,8,"), "{info}");
     assert!(run(&mut c, "MEMORY USAGE t").parse::<usize>().unwrap() > 300);
 }
+
+/// What each command adds to the changes, the hits and the misses that INFO shows.
+#[test]
+fn changes_and_lookups_are_counted() {
+    let server = TestServer::start(&[]);
+    let mut c = server.client(false);
+    let counters =
+        || ["rdb_changes_since_last_save", "keyspace_hits", "keyspace_misses"].map(|name| server.info(name));
+    for (command, expected) in [
+        ("XADD s 1-0 a 1", [1.0, 0.0, 0.0]),
+        ("XADD s MAXLEN 1 2-0 a 1", [1.0, 0.0, 0.0]),
+        ("XADD s 3-0 a 1", [1.0, 0.0, 0.0]),
+        ("XADD s 4-0 a 1", [1.0, 0.0, 0.0]),
+        ("XLEN s", [0.0, 1.0, 0.0]),
+        ("XRANGE none - +", [0.0, 0.0, 1.0]),
+        ("XREAD STREAMS s 0", [0.0, 2.0, 0.0]),
+        ("XGROUP CREATE s g 0", [1.0, 0.0, 0.0]),
+        ("XREADGROUP GROUP g c COUNT 2 STREAMS s >", [2.0, 2.0, 0.0]),
+        ("XREADGROUP GROUP g c NOACK STREAMS s >", [1.0, 2.0, 0.0]),
+        ("XREADGROUP GROUP g c STREAMS s >", [0.0, 2.0, 0.0]),
+        ("XREADGROUP GROUP g c STREAMS s 0", [0.0, 2.0, 0.0]),
+        ("XPENDING s g", [0.0, 1.0, 0.0]),
+        ("XCLAIM s g d 0 2-0 3-0", [3.0, 1.0, 0.0]),
+        ("XAUTOCLAIM s g d 0 0", [2.0, 1.0, 0.0]),
+        ("XAUTOCLAIM s g d x 0", [0.0, 1.0, 0.0]),
+        ("XACK s g 2-0 3-0 4-0", [2.0, 1.0, 0.0]),
+        ("XACK none g 2-0", [0.0, 0.0, 1.0]),
+        ("XDEL s 2-0 3-0", [2.0, 0.0, 0.0]),
+        ("XTRIM s MAXLEN 0", [1.0, 0.0, 0.0]),
+        ("XINFO STREAM s", [0.0, 1.0, 0.0]),
+        ("XGROUP DESTROY s g", [1.0, 0.0, 0.0]),
+    ] {
+        let before = counters();
+        run(&mut c, command);
+        let after = counters();
+        let added = [after[0] - before[0], after[1] - before[1], after[2] - before[2]];
+        assert_eq!(added, expected, "{command}");
+    }
+}

@@ -411,3 +411,15 @@ fn memory_and_effort_follow() {
     // A copy has no more room than it needs.
     assert!(stream.clone().mem_bytes(0) <= stream.mem_bytes(0));
 }
+
+#[test]
+fn groups_are_restored() {
+    let mut group = Group::new(StreamId::new(5, 0), Some(3));
+    let consumer = group.create_consumer(b"c", 7);
+    let nack = Nack { delivered_ms: 9, deliveries: 4, consumer };
+    assert!(group.restore(StreamId::new(1, 0), nack) && !group.restore(StreamId::new(1, 0), nack));
+    assert_eq!(group.pending().get(StreamId::new(1, 0)), Some(&nack));
+    assert!(group.consumer(consumer).pending().contains(StreamId::new(1, 0)));
+    assert_eq!(group.acknowledge(StreamId::new(1, 0)), Some(nack));
+    assert!(group.consumer(consumer).pending().is_empty());
+}
