@@ -707,3 +707,13 @@ fn nothing_waits_within_a_transaction() {
          EXEC -> [nil,nil,1,[z,a,1]]",
     );
 }
+
+#[test]
+fn of_places_at_one_distance_those_are_shown_that_upstream_shows() {
+    check(
+        "GEOADD t 15 37 a 15 37 b 15 37 c 15 37 d 15 37 e 15 37 f 15 37 g 15 37 h 15 37 i 15 37 j 15.1 37 k -> 11
+         GEOSEARCH t FROMLONLAT 15 37 BYRADIUS 100 km COUNT 4 -> [a,b,c,d]
+         GEOSEARCH t FROMLONLAT 15 37 BYRADIUS 100 km COUNT 4 DESC -> [k,b,c,d]
+         GEOSEARCH t FROMLONLAT 15 37 BYRADIUS 100 km ASC -> [a,b,c,d,e,f,g,h,i,j,k]",
+    );
+}

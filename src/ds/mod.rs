@@ -14,6 +14,7 @@ pub mod longdouble;
 pub mod lzf;
 pub mod member;
 pub mod numbers;
+pub mod pqsort;
 pub mod quicklist;
 pub mod rax;
 pub mod sds;

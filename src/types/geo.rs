@@ -9,6 +9,7 @@ use crate::ds::geohash::{Area, Point, Shape, covering};
 use crate::ds::hashtable::{Element, HashTable};
 use crate::ds::listpack::Value;
 use crate::ds::numbers::format_fixed;
+use crate::ds::pqsort::sort_range;
 use crate::ds::sorted_index::{Cut, ZElement};
 use crate::server::{Argv, Client, CmdError, CmdResult, Out, Server};
 use crate::types::t_zset::{Request, add_elements, limits, store_result};
@@ -350,6 +351,11 @@ impl Query {
         Some(Shape { center, area, unit_m })
     }
 
+    /// Meters that the unit of distances has.
+    fn unit_m(&self) -> f64 {
+        self.area.map_or(1.0, |(_, unit_m)| unit_m)
+    }
+
     /// The places of a set that the query is of, in its order.
     fn run<'s>(&self, set: &'s ZSet, shape: &Shape) -> Vec<Hit<'s>> {
         let enough = if self.any { self.count } else { usize::MAX };
@@ -363,20 +369,25 @@ impl Query {
             let places = set.range(ranks).filter_map(|(member, score)| {
                 let point = Point::from_score(score);
                 let distance_m = shape.distance_to(point)?;
-                Some(Hit { member, score, point, distance: distance_m / shape.unit_m })
+                Some(Hit { member, score, point, distance_m })
             });
             hits.extend(places.take(enough - hits.len()));
         }
         // The first of all in no order make little sense.
+        let shown = if self.count > 0 { self.count.min(hits.len()) } else { hits.len() };
         let order = self.order.or((self.count > 0 && !self.any).then_some(Order::Nearest));
-        match order {
-            Some(Order::Nearest) => hits.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
-            Some(Order::Farthest) => hits.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
-            None => {}
+        if let Some(order) = order {
+            let mut compare = |a: &Hit<'_>, b: &Hit<'_>| match order {
+                Order::Nearest => a.distance_m.total_cmp(&b.distance_m),
+                Order::Farthest => b.distance_m.total_cmp(&a.distance_m),
+            };
+            if shown < hits.len() {
+                sort_range(&mut hits, 0..shown, &mut compare);
+            } else {
+                hits.sort_by(compare);
+            }
         }
-        if self.count > 0 {
-            hits.truncate(self.count);
-        }
+        hits.truncate(shown);
         hits
     }
 
@@ -390,7 +401,7 @@ impl Query {
             }
             out.bulk(text(hit.member, &mut itoa::Buffer::new()));
             if self.with_distance {
-                reply_distance(out, hit.distance);
+                reply_distance(out, hit.distance_m / self.unit_m());
             }
             if self.with_hash {
                 out.int(hit.score as i64);
@@ -418,8 +429,8 @@ struct Hit<'s> {
     member: Value<'s>,
     score: f64,
     point: Point,
-    /// From the centre, in the unit of the search.
-    distance: f64,
+    /// From the centre.
+    distance_m: f64,
 }
 
 fn search(srv: &mut Server, c: &mut Client, command: Command) -> CmdResult {
@@ -438,7 +449,7 @@ fn search(srv: &mut Server, c: &mut Client, command: Command) -> CmdResult {
     for hit in &hits {
         let digits = &mut itoa::Buffer::new();
         let member = text(hit.member, digits);
-        let score = if query.store_distances { hit.distance } else { hit.score };
+        let score = if query.store_distances { hit.distance_m / query.unit_m() } else { hit.score };
         members.insert_unique(ZElement::hash(member), ZElement::new(score, member));
     }
     let changes = hits.len();
