@@ -18,7 +18,8 @@
 //!
 //! # Time
 //!
-//! Deadlines are kept in order, and the loop sleeps no longer than to the first: nothing is polled.
+//! Deadlines are kept in order, and the loop sleeps no longer than to the first: nothing is polled. A wait ends in the first
+//! millisecond after its deadline, so that none is shorter than was asked for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -414,7 +415,7 @@ pub fn unblock(srv: &mut Server, id: ClientId, how: Unblock) -> bool {
 pub fn before_sleep(srv: &mut Server) {
     if srv.blocked.clients > 0 {
         while let Some(&(deadline_ms, id)) = srv.blocked.deadlines.first()
-            && deadline_ms <= srv.clock.unix_ms
+            && deadline_ms < srv.clock.unix_ms
         {
             unblock(srv, id, Unblock::Timeout);
         }
@@ -432,7 +433,7 @@ pub fn before_sleep(srv: &mut Server) {
 /// How long the loop may sleep for all that waiting clients care.
 pub fn time_to_next(srv: &Server) -> Option<Duration> {
     let &(deadline_ms, _) = srv.blocked.deadlines.first()?;
-    Some(Duration::from_millis(deadline_ms.saturating_sub(srv.clock.unix_ms)))
+    Some(Duration::from_millis((deadline_ms + 1).saturating_sub(srv.clock.unix_ms)))
 }
 
 /// Whether a unit may end with clients to serve: the dispatcher asks after each command.
