@@ -588,3 +588,46 @@ pub fn sscan(srv: &mut Server, c: &mut Client) -> CmdResult {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::server::testing::Bench;
+
+    /// As Redis 8.0.2 writes them to its append-only file.
+    #[test]
+    fn random_pops_are_passed_on_by_name() {
+        let mut bench = Bench::new();
+        bench.check_propagation(
+            "sadd a 1 -> sadd a 1
+             sadd a 1 -> nothing
+             spop a -> SREM a 1
+             spop a -> nothing
+             sadd a 1 2 3 -> sadd a 1 2 3
+             spop a 0 -> nothing
+             spop a 10 -> DEL a
+             sadd a 1 -> sadd a 1
+             smove a b 1 -> smove a b 1
+             smove b b 1 -> nothing
+             sdiffstore c b none -> sdiffstore c b none
+             sdiffstore c b b -> sdiffstore c b b
+             sdiffstore c b b -> nothing
+             srem b 1 2 -> srem b 1 2
+             srem b 1 2 -> nothing
+             config set lazyfree-lazy-server-del yes -> nothing
+             sadd a 1 2 3 -> sadd a 1 2 3
+             spop a 3 -> UNLINK a",
+        );
+    }
+
+    #[test]
+    fn many_pops_are_passed_on_in_parts() {
+        let mut bench = Bench::new();
+        let members: Vec<String> = (0..4000).map(|number| format!("m{number}")).collect();
+        bench.run(&format!("sadd a {}", members.join(" ")));
+        let sent = bench.propagated("spop a 2500");
+        let words: Vec<usize> = sent.iter().map(|command| command.split(' ').count()).collect();
+        assert_eq!(words, [1, 1026, 1026, 454, 1]);
+        assert!(sent[1..4].iter().all(|command| command.starts_with("SREM a m")));
+        assert_eq!(bench.run("scard a"), ":1500\r\n");
+    }
+}
