@@ -17,7 +17,7 @@ use std::ops::{ControlFlow, Range};
 use crate::db::LookupFlags;
 use crate::db::hexpire;
 use crate::db::notify::{NotifyFlags, notify_keyspace_event};
-use crate::db::object::{Collection, EntryRef, Hash, List, Set, StrRef, Type, ZSet};
+use crate::db::object::{Collection, EntryRef, Hash, List, Set, StrRef, Type, ZSet, set};
 use crate::ds::numbers;
 use crate::ds::quicklist::{Element, End, QuickList};
 use crate::server::{Argv, Client, CmdError, CmdResult, Key, Server};
@@ -215,15 +215,24 @@ struct Item {
 struct Vector {
     texts: Texts,
     items: Vec<Item>,
+    /// Whether the elements are sorted as the numbers that they are.
+    numbers: bool,
     /// Whether a text that stands for a number is none.
     not_a_number: bool,
 }
 
 impl Vector {
-    /// Adds an element. Its key is its text, until it gets another.
-    fn add(&mut self, text: &[u8]) {
-        let text = self.texts.add(text);
-        self.items.push(Item { text, key: SortKey::Text(text) });
+    /// Adds an element. Its key is its number or its text, until it gets another.
+    fn add(&mut self, element: Element<'_>) {
+        let mut digits = itoa::Buffer::new();
+        let text = element.text(&mut digits);
+        let span = self.texts.add(text);
+        let key = match element {
+            _ if !self.numbers => SortKey::Text(span),
+            Element::Integer(value) => SortKey::Score(value as f64),
+            _ => SortKey::Score(self.score(text)),
+        };
+        self.items.push(Item { text: span, key });
     }
 
     /// Adds those elements of a value that `range` names, in its own order or backwards. A set's order is arbitrary, and
@@ -232,8 +241,9 @@ impl Vector {
         self.items.reserve(range.len());
         match entry.value_type() {
             Type::List => self.load_list(&entry.object::<List>(), range, backwards),
-            Type::Set => entry.object::<Set>().iter().for_each(|member| {
-                self.add(member.text(&mut itoa::Buffer::new()));
+            Type::Set => entry.object::<Set>().iter().for_each(|member| match member {
+                set::Item::Integer(value) => self.add(Element::Integer(value)),
+                set::Item::Bytes(text) => self.add(Element::String(text)),
             }),
             Type::ZSet => self.load_sorted_set(&entry.object::<ZSet>(), range, backwards),
             other => unreachable!("{other:?} is not sorted"),
@@ -242,14 +252,14 @@ impl Vector {
 
     fn load_list(&mut self, list: &List, range: Range<usize>, backwards: bool) {
         let add = |element: Element<'_>| {
-            self.add(element.text(&mut itoa::Buffer::new()));
+            self.add(element);
             ControlFlow::Continue(())
         };
         if backwards { list.visit_back(turned(range, list.len()), add) } else { list.visit(range, add) }
     }
 
     fn load_sorted_set(&mut self, set: &ZSet, range: Range<usize>, backwards: bool) {
-        let add = |(member, _)| self.add(Element::from(member).text(&mut itoa::Buffer::new()));
+        let add = |(member, _)| self.add(Element::from(member));
         if backwards {
             set.range(turned(range, set.len())).rev().for_each(add);
         } else {
@@ -270,15 +280,7 @@ impl Vector {
         }
     }
 
-    /// Makes numbers of the elements' texts.
-    fn score_elements(&mut self) {
-        for i in 0..self.items.len() {
-            let score = numbers::parse_score_bound(self.texts.get(self.items[i].text));
-            self.not_a_number |= score.is_none();
-            self.items[i].key = SortKey::Score(score.unwrap_or(0.0));
-        }
-    }
-
+    /// The number that a text stands for.
     fn score(&mut self, text: &[u8]) -> f64 {
         let score = numbers::parse_score_bound(text);
         self.not_a_number |= score.is_none();
@@ -406,6 +408,7 @@ fn sorted(
     if options.nosort && is_set && options.store.is_some() {
         (options.nosort, options.alpha, options.by) = (false, true, None);
     }
+    vector.numbers = !options.nosort && !options.alpha && options.by.is_none();
     if options.nosort && !is_set {
         vector.load(entry, range.clone(), options.descending);
         range = 0..range.len();
@@ -414,10 +417,8 @@ fn sorted(
     }
     make_skiplist(srv, c.db, key);
     if !options.nosort {
-        match options.by {
-            Some(pattern) => vector.look_up_keys(srv, c.db, pattern, options.alpha),
-            None if options.alpha => {}
-            None => vector.score_elements(),
+        if let Some(pattern) = options.by {
+            vector.look_up_keys(srv, c.db, pattern, options.alpha);
         }
         vector.sort(&range, options.descending, options.store.is_none());
     }
@@ -520,9 +521,8 @@ mod tests {
 
     #[test]
     fn a_part_is_what_it_is_in_the_whole() {
-        let mut vector = Vector::default();
-        (0..200u32).for_each(|n| vector.add((n.wrapping_mul(7919) % 101).to_string().as_bytes()));
-        vector.score_elements();
+        let mut vector = Vector { numbers: true, ..Vector::default() };
+        (0..200i64).for_each(|n| vector.add(Element::Integer(n * 7919 % 101)));
         let texts = |vector: &Vector| -> Vec<Vec<u8>> {
             vector.items.iter().map(|item| vector.texts.get(item.text).to_vec()).collect()
         };
