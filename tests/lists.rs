@@ -445,3 +445,17 @@ fn a_wait_goes_on_until_its_own_end() {
     assert_eq!(waiting.line(), "*-1");
     assert!(begun.elapsed() >= Duration::from_millis(1000) && begun.elapsed() < Duration::from_millis(1500));
 }
+
+#[test]
+fn clients_that_ask_and_leave_do_not_wait() {
+    let server = TestServer::start(&[]);
+    for _ in 0..20 {
+        let mut client = server.raw();
+        client.command(&["BLPOP", "l", "0"]);
+    }
+    let mut client = server.raw();
+    client.command(&["BLPOP", "l", "0"]);
+    wait_for("one client to wait", || server.info("blocked_clients") == 1.0);
+    assert_eq!(run(&mut server.client(false), "RPUSH l a"), "1");
+    assert_eq!((0..5).map(|_| client.line()).collect::<Vec<_>>(), ["*2", "$1", "l", "$1", "a"]);
+}

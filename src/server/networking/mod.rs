@@ -150,6 +150,10 @@ pub fn read_client(srv: &mut Server, id: ClientId, closed: bool) {
     let mut ws = srv.net.workspace.take().unwrap_or_default();
     read_and_process(srv, &mut c, &mut ws);
     srv.net.workspace = Some(ws);
+    if closed && c.flags.contains(ClientFlags::BLOCKED) {
+        // The end came together with the command that waits now, and no event will tell of it again.
+        schedule_close(srv, &mut c);
+    }
     finish(srv, c);
 }
 
