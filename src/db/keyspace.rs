@@ -291,7 +291,9 @@ fn flush(srv: &mut Server, c: &mut Client, databases: Range<usize>) -> CmdResult
     let in_background = flush_is_async(srv, c)?;
     let keys: Vec<KvStore> = databases.map(|db| take_keys(srv, db)).collect();
     let removed: usize = keys.iter().map(KvStore::len).sum();
-    srv.dirty(removed.max(1));
+    srv.dirty(removed);
+    // Who listens may still have keys: those that have expired here.
+    srv.force_propagation();
     if removed > 0 && !in_background && c.may_block() {
         blocked::block_for_flush(srv, c);
         lazyfree::dispose_databases(srv, keys, Some(c.handle));

@@ -62,7 +62,7 @@ pub fn threshold_us(config: &Config) -> Option<u64> {
 pub fn push_if_needed(srv: &mut Server, c: &Client, duration_us: u64) {
     let too_fast = threshold_us(&srv.config).is_none_or(|threshold| duration_us < threshold);
     // A log without room does not even count.
-    if too_fast || srv.config.slowlog_max_len <= 0 {
+    if too_fast || srv.config.slowlog_max_len == 0 {
         return;
     }
     let entry = Entry {
