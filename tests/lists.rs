@@ -459,3 +459,21 @@ fn clients_that_ask_and_leave_do_not_wait() {
     assert_eq!(run(&mut server.client(false), "RPUSH l a"), "1");
     assert_eq!((0..5).map(|_| client.line()).collect::<Vec<_>>(), ["*2", "$1", "l", "$1", "a"]);
 }
+
+#[test]
+fn waits_that_end_in_vain_count_as_calls() {
+    let server = TestServer::start(&[]);
+    let mut waiting = server.raw();
+    let id = waiting.ask(&["CLIENT", "ID"]).trim_start_matches(':').to_string();
+    for (how, counted) in
+        [("TIMEOUT", ["calls=1", "failed_calls=0"]), ("ERROR", ["calls=2", "failed_calls=1"])]
+    {
+        waiting.command(&["BLPOP", "l", "0"]);
+        wait_for("the client to wait", || server.info("blocked_clients") == 1.0);
+        assert_eq!(run(&mut server.client(false), &format!("CLIENT UNBLOCK {id} {how}")), "1");
+        waiting.line();
+        let text = server.raw().ask(&["INFO", "commandstats"]);
+        let line = text.lines().find(|line| line.starts_with("cmdstat_blpop:")).unwrap();
+        assert!(counted.iter().all(|part| line.split([':', ',']).any(|word| word == *part)), "{line}");
+    }
+}

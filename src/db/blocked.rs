@@ -397,6 +397,10 @@ pub fn unblock(srv: &mut Server, id: ClientId, how: Unblock) -> bool {
     let state = forget(srv, &mut c);
     let waited = state.is_some();
     if let Some(state) = state {
+        // The command is over, and counted only now.
+        let stats = srv.stats.command(state.spec.id);
+        stats.calls += 1;
+        stats.failed += u64::from(how == Unblock::Error);
         match how {
             Unblock::Timeout if !state.runs_again() => c.out.ok(),
             Unblock::Timeout => c.out.null_array(),
