@@ -142,7 +142,7 @@ pub fn hgetex(srv: &mut Server, c: &mut Client) -> CmdResult {
     let (what, first) = parsed?;
     c.out.array(c.argv.len() - first);
     let mut hash = entry.object_mut::<Hash>();
-    if let GetEx::At(_) = what {
+    if what != GetEx::Leave {
         hash.convert_to_triples();
     }
     let names = c.argv.iter_from(first);
@@ -248,10 +248,13 @@ impl SetEx {
 
 /// Checks the number of pairs, argument `at`, against what follows; returns the first of them.
 fn parse_pairs(argv: &Argv, at: usize) -> Result<usize, CmdError> {
-    let named = (at < argv.len()).then(|| numbers::parse_i64(argv.get(at))).flatten();
-    let named = named.filter(|n| *n > 0).ok_or(CmdError::text("ERR invalid number of fields"))?;
     let first = at + 1;
-    if usize::try_from(named).ok().and_then(|n| n.checked_mul(2)) != Some(argv.len() - first) {
+    if argv.len() < first + 2 {
+        return Err(CmdError::Arity("hsetex"));
+    }
+    let named = numbers::parse_i64(argv.get(at)).filter(|n| (1..=i64::from(i32::MAX)).contains(n));
+    let named = named.ok_or(CmdError::text("ERR invalid number of fields"))?;
+    if named as usize * 2 != argv.len() - first {
         return Err(CmdError::Arity("hsetex"));
     }
     Ok(first)
@@ -368,11 +371,15 @@ mod tests {
         for (words, error) in [
             ("hsetex k fields 2 f v", arity),
             ("hsetex k fields 1 f v g", arity),
-            ("hsetex k fields 9223372036854775807 f v", arity),
+            ("hsetex k fields 2147483647 f v", arity),
+            ("hsetex k fields 2147483648 f v", number),
+            ("hsetex k fields 9223372036854775807 f v", number),
             ("hsetex k fnx fxx keepttl", "ERR Only one of FXX or FNX arguments can be specified"),
             ("hsetex k fields 0 f v", number),
             ("hsetex k fields x f v", number),
-            ("hsetex k fields", number),
+            ("hsetex k fields", arity),
+            ("hsetex k fields x f", arity),
+            ("hsetex k fields 0 f", arity),
             ("hsetex k ex 1 px 1 fields 1 f v", two_expiries),
             ("hsetex k keepttl keepttl fields 1 f v", two_expiries),
             ("hsetex k ex x fields 1 f v", "ERR value is not an integer or out of range"),
