@@ -6,6 +6,7 @@ pub mod db;
 pub mod ds;
 pub mod io;
 pub mod redis_cli;
+pub mod scripting;
 pub mod server;
 pub mod types;
 pub mod zmalloc;
