@@ -70,8 +70,7 @@ impl Point {
 
     /// The middle of the cell that a score stands for.
     pub fn from_score(score: f64) -> Point {
-        // As in C on the machines that upstream runs on, what is out of range is nonsense, but no fault.
-        Cell::from_hash(score as u64, PLACE_STEP).bounds().center()
+        Cell::from_hash(score_bits(score), PLACE_STEP).bounds().center()
     }
 
     /// The geohash as others write it: 11 characters, of which the last says nothing.
@@ -93,6 +92,16 @@ impl Point {
         let a = u * u + from.cos() * to.cos() * v * v;
         2.0 * EARTH_RADIUS_M * a.sqrt().asin()
     }
+}
+
+/// A score as an unsigned integer. Any sorted set may be asked for places, and scores that stand for none are converted as
+/// upstream's C does on x86-64, where it is left undefined by the language: negative ones in two's complement, ones that are
+/// too great to a number whose bits are those of what is left above 2⁶³, or none.
+fn score_bits(score: f64) -> u64 {
+    const TOP: f64 = (1u64 << 63) as f64;
+    // The instruction gives the least number for whatever does not fit.
+    let signed = |value: f64| if (-TOP..TOP).contains(&value) { value as i64 } else { i64::MIN };
+    if score < TOP { signed(score) as u64 } else { signed(score - TOP) as u64 ^ (1 << 63) }
 }
 
 /// Meters between two degrees of latitude.
@@ -420,6 +429,16 @@ mod tests {
         for score in [-1.0, f64::INFINITY, 1e300, 0.5] {
             assert!(Point::from_score(score).is_valid());
         }
+    }
+
+    #[test]
+    fn scores_that_are_no_places_are_converted_as_upstream_does() {
+        let place = |score| Point::from_score(score);
+        let (east, west) = (180.0, -179.999_997_317_790_99);
+        assert_eq!(place(f64::NEG_INFINITY), point(east, -85.051_127_512_639_43));
+        assert_eq!(place(-1.5), point(east, LATITUDE_LIMIT));
+        assert_eq!(place(f64::INFINITY), point(west, -85.051_127_512_639_43));
+        assert_eq!(place(-1e19), place(f64::NEG_INFINITY));
     }
 
     #[test]

@@ -19,7 +19,7 @@ struct Change {
 }
 
 /// Options and arguments that are answered differently.
-const CHANGES: [Change; 7] = [
+const CHANGES: [Change; 8] = [
     // Arguments are checked before the key is looked up, and BITCOUNT's start without an end is one too few.
     Change {
         since: [7, 2],
@@ -48,6 +48,8 @@ const CHANGES: [Change; 7] = [
         since: [7, 2],
         shows: |name, words| name == "xinfo" || (name == "xgroup" && has(words, "createconsumer")),
     },
+    // An id below that of an entry which was deleted is refused.
+    Change { since: [7, 2], shows: |name, _| name == "xsetid" },
     // The last entry can be asked for.
     Change { since: [7, 4], shows: |name, words| name.starts_with("xread") && has(words, "+") },
     // NOVALUES is new.
