@@ -5,6 +5,7 @@
 pub mod db;
 pub mod ds;
 pub mod io;
+pub mod persistence;
 pub mod redis_cli;
 pub mod scripting;
 pub mod server;

@@ -56,6 +56,16 @@ impl MultiState {
         self.writes
     }
 
+    /// Whether a queued command is one that changes the dataset.
+    pub fn changes_data(&self) -> bool {
+        self.queue.iter().any(|queued| queued.spec.flags.contains(CommandFlags::WRITE))
+    }
+
+    /// Whether every queued command may run while the dataset is loaded.
+    pub fn runs_while_loading(&self) -> bool {
+        self.queue.iter().all(|queued| queued.spec.flags.contains(CommandFlags::LOADING))
+    }
+
     /// Bytes that the queue takes.
     pub fn mem_bytes(&self) -> usize {
         self.queue.capacity() * size_of::<Queued>() + self.arg_bytes

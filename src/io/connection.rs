@@ -95,6 +95,12 @@ impl Connection {
         ))
     }
 
+    /// Tells the peer that the connection is over, whoever else has a copy of the descriptor.
+    pub fn shut_down(&self) {
+        // It fails if the peer is gone already, which is as well.
+        let _ = socket::shutdown(self.fd.as_raw_fd(), socket::Shutdown::Both);
+    }
+
     /// Turns Nagle's algorithm off.
     pub fn set_nodelay(&self) -> io::Result<()> {
         Ok(socket::setsockopt(&self.fd, sockopt::TcpNoDelay, &true)?)

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::db::{expire, hexpire};
+use crate::persistence::child;
 use crate::server::client::ClientFlags;
 use crate::server::networking;
 use crate::server::{Server, signals};
@@ -70,12 +71,16 @@ fn server_cron(srv: &mut Server) {
     srv.cron.hz = wanted_hz(srv);
     sample(srv);
     signals::check(srv);
+    if srv.process.exit_requested {
+        return; // What changed now would not be saved.
+    }
     report(srv);
     clients_cron(srv);
     if srv.debug.active_expire {
         expire::slow_cycle(srv);
         hexpire::active_cycle(srv);
     }
+    child::cron(srv);
     srv.cron.runs += 1;
 }
 

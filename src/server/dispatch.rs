@@ -8,6 +8,7 @@ use crate::db::evict::{self, Room};
 use crate::db::{blocked, multi};
 use crate::ds::sds;
 use crate::io::monotonic;
+use crate::persistence;
 use crate::server::client::{Client, ClientFlags};
 use crate::server::commands::{CommandFlags, CommandSpec};
 use crate::server::error::CmdError;
@@ -96,6 +97,7 @@ fn needs_check(srv: &Server, c: &Client, spec: &CommandSpec) -> bool {
         || spec.flags.contains(CommandFlags::PROTECTED)
         || srv.net.pause.is_some()
         || srv.config.maxmemory != 0
+        || srv.persistence.stands_in_the_way()
 }
 
 #[cold]
@@ -110,14 +112,6 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
         reject(srv, c, Some(spec), &CmdError::text("NOAUTH Authentication required."));
         return Some(Outcome::Done);
     }
-    if c.flags.contains(ClientFlags::PUBSUB) && !c.resp3() && !allowed_while_subscribed(spec) {
-        let error = cmd_err!(
-            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-            spec.fullname
-        );
-        reject(srv, c, Some(spec), &error);
-        return Some(Outcome::Done);
-    }
     if c.flags.contains(ClientFlags::MULTI) && spec.flags.contains(CommandFlags::NO_MULTI) {
         let error = CmdError::text("ERR Command not allowed inside a transaction");
         reject(srv, c, Some(spec), &error);
@@ -125,6 +119,13 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
     }
     if srv.config.maxmemory != 0 && evict::make_room(srv) == Room::None && needs_memory(c, spec) {
         let error = CmdError::text("OOM command not allowed when used memory > 'maxmemory'.");
+        reject(srv, c, Some(spec), &error);
+        return Some(Outcome::Done);
+    }
+    let error = persistence::disk_error(srv, c, spec)
+        .or_else(|| subscriber_error(c, spec))
+        .or_else(|| persistence::loading_error(srv, c, spec));
+    if let Some(error) = error {
         reject(srv, c, Some(spec), &error);
         return Some(Outcome::Done);
     }
@@ -176,6 +177,17 @@ fn protected_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<CmdEr
             "ERR {} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
              connection, otherwise you need to set this option in the configuration file, and then restart the server.",
             spec.name.to_uppercase()
+        )
+    })
+}
+
+/// Why a subscriber may not call the command, if so.
+fn subscriber_error(c: &Client, spec: &CommandSpec) -> Option<CmdError> {
+    let subscribed = c.flags.contains(ClientFlags::PUBSUB) && !c.resp3();
+    (subscribed && !allowed_while_subscribed(spec)).then(|| {
+        cmd_err!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            spec.fullname
         )
     })
 }

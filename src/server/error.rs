@@ -44,6 +44,9 @@ impl CmdError {
         CmdError::Other(Cow::Borrowed(text))
     }
 
+    /// The dataset is being loaded, and the command needs it.
+    pub const LOADING: CmdError = CmdError::text("LOADING Redis is loading the dataset in memory");
+
     /// Writes code and text into `out`, as it stands behind the dash of the reply.
     pub fn write(&self, out: &mut Vec<u8>) {
         let text: Cow<'_, str> = match self {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::db::{blocked, evict, expire};
 use crate::server::networking::{self, TOKEN_INTERNAL, WAKER_TOKEN};
-use crate::server::{Server, cron, signals};
+use crate::server::{Server, cron};
 
 /// Runs until the server is told to end.
 pub fn run(srv: &mut Server) {
@@ -23,7 +23,46 @@ pub fn turn(srv: &mut Server, most: Option<Duration>) {
     let events = srv.el.poll(Some(timeout));
     srv.clock.update();
     let woke_ns = srv.clock.mono_ns;
-    for event in &events {
+    serve(srv, &events);
+    srv.el.finish(events);
+    if srv.process.exit_requested {
+        return;
+    }
+    networking::serve_pending_accepts(srv);
+    networking::serve_pending_reads(srv);
+    cron::run_timers(srv);
+    srv.stats.eventloop_cycles += 1;
+    srv.stats.eventloop_ns += crate::io::monotonic::now_ns().saturating_sub(woke_ns);
+}
+
+/// Rounds of [`serve_in_between`].
+const ROUNDS_IN_BETWEEN: usize = 4;
+
+/// Serves clients from within a long operation (a load, a script that runs for too long), without sleeping. Timers and
+/// what belongs between two commands wait until the operation is over.
+pub fn serve_in_between(srv: &mut Server) {
+    srv.clock.update();
+    for _ in 0..ROUNDS_IN_BETWEEN {
+        let events = srv.el.poll(Some(Duration::ZERO));
+        let idle = events.is_empty() && !networking::has_work_of_clients(srv);
+        serve(srv, &events);
+        srv.el.finish(events);
+        networking::serve_pending_accepts(srv);
+        networking::serve_pending_reads(srv);
+        networking::flush_pending(srv);
+        networking::close_pending(srv);
+        if idle || srv.process.exit_requested {
+            break;
+        }
+    }
+}
+
+/// Serves what the descriptors want. Once the server is to end no further command runs: it would not be saved.
+fn serve(srv: &mut Server, events: &mio::Events) {
+    for event in events {
+        if srv.process.exit_requested {
+            break;
+        }
         let token = event.token();
         if token == WAKER_TOKEN {
             blocked::finish_flushes(srv);
@@ -35,12 +74,6 @@ pub fn turn(srv: &mut Server, most: Option<Duration>) {
             networking::client_event(srv, id, event.is_readable(), event.is_writable(), closed);
         }
     }
-    srv.el.finish(events);
-    networking::serve_pending_accepts(srv);
-    networking::serve_pending_reads(srv);
-    cron::run_timers(srv);
-    srv.stats.eventloop_cycles += 1;
-    srv.stats.eventloop_ns += crate::io::monotonic::now_ns().saturating_sub(woke_ns);
 }
 
 fn internal_event(srv: &mut Server, index: usize) {
@@ -61,7 +94,6 @@ fn before_sleep(srv: &mut Server) {
     }
     networking::flush_pending(srv);
     networking::close_pending(srv);
-    signals::check(srv);
 }
 
 /// How long the loop may sleep.

@@ -9,8 +9,8 @@ use std::ffi::{CStr, CString};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use log::{Level, LevelFilter};
 
@@ -68,6 +68,18 @@ pub fn open_syslog(ident: &str, facility: nix::syslog::Facility) -> Result<(), S
 /// Sets the role's letter: `M` master, `S` replica, `C` child, `X` sentinel.
 pub fn set_role(letter: u8) {
     ROLE.store(letter, Ordering::Relaxed);
+}
+
+/// Keeps the log to the caller until the result is dropped: around a fork, whose child would wait without end for a
+/// lock that another thread holds. The log must not be written to meanwhile.
+pub fn hold() -> Held {
+    Held { _file: FILE.lock().unwrap_or_else(|e| e.into_inner()) }
+}
+
+/// The log, held by [`hold`].
+#[derive(Debug)]
+pub struct Held {
+    _file: MutexGuard<'static, Option<PathBuf>>,
 }
 
 /// Writes a line as it is, without time and level: the logo, crash reports.

@@ -13,6 +13,7 @@ use crate::db::pubsub::Pubsub;
 use crate::ds::siphash;
 use crate::io::ae::EventLoop;
 use crate::io::bio::Bio;
+use crate::persistence;
 
 pub mod argv;
 pub mod client;
@@ -91,6 +92,8 @@ pub struct Server {
     pub eviction: Eviction,
     /// What is to be told to replicas and the append-only file.
     pub propagation: Propagation,
+    /// The dataset on disk: children that save, loading, RDB files.
+    pub persistence: persistence::State,
     /// Commands that were slow.
     pub slowlog: slowlog::Slowlog,
     /// Events that were slow.

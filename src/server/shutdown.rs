@@ -8,7 +8,7 @@
 //! leaves nonetheless.
 
 use crate::server::config::{ShutdownFlags, Supervised};
-use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process};
+use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process, signals};
 
 /// Has the server end after this turn of the loop; `false` if it must not.
 pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
@@ -71,6 +71,11 @@ fn request(c: &Client) -> Result<Request, CmdError> {
 /// Answers only when the server goes on. A shutdown is over before another command could abort it.
 pub fn shutdown(srv: &mut Server, c: &mut Client) -> CmdResult {
     match request(c)? {
+        Request::Abort if signals::forget() => {
+            log::info!("Shutdown manually aborted.");
+            c.out.ok();
+            Ok(())
+        }
         Request::Abort => Err(CmdError::text("ERR No shutdown in progress.")),
         Request::Shutdown(flags) if prepare(srv, flags) => {
             networking::schedule_close(srv, c);

@@ -166,6 +166,7 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
         lazyfree: Default::default(),
         eviction: Default::default(),
         propagation: Default::default(),
+        persistence: Default::default(),
         slowlog: slowlog::Slowlog::default(),
         latency: latency::LatencyMonitor::default(),
         monitors: Vec::new(),

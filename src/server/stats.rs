@@ -134,6 +134,10 @@ pub struct Stats {
     pub cycle_rate: Rate,
     /// Keys that had to make room.
     pub evicted_keys: u64,
+    /// Children that were forked.
+    pub total_forks: u64,
+    /// Microseconds that the last fork took.
+    pub latest_fork_us: u64,
 }
 
 impl Stats {

@@ -26,7 +26,7 @@ pub fn config_set(srv: &mut Server, c: &mut Client) -> CmdResult {
         (2..c.argv.len()).step_by(2).map(|i| (c.argv.get(i), c.argv.get(i + 1))).collect();
     let protected = srv.config.enable_protected_configs.allows(c.is_local());
     // There is no dataset on disk yet that could be loading.
-    change(srv, &pairs, Permissions { protected, loading: false })
+    change(srv, &pairs, Permissions { protected, loading: srv.persistence.loading.is_on() })
         .map_err(|error| CmdError::Bytes(error.reply().into()))?;
     c.out.ok();
     Ok(())

@@ -12,7 +12,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use super::types::{
-    MemoryOrPercent, Named, NotifyFlags, OomValues, OutputLimit, OutputLimits, ShutdownFlags,
+    MemoryOrPercent, Named, NotifyFlags, OomValues, OutputLimit, OutputLimits, SavePoint, SavePoints,
+    ShutdownFlags,
 };
 use super::{Config, HZ_RANGE, Reason};
 use crate::ds::{numbers, sds};
@@ -348,6 +349,71 @@ impl<T: Text> Kind<Option<T>> for OptionalText {
 
     fn write(&self, value: &Option<T>) -> Option<Vec<u8>> {
         value.as_ref().map(|text| quoted(text.bytes()))
+    }
+}
+
+/// The name of a file in the working directory.
+pub struct FileName {
+    /// What is wrong with a path.
+    pub error: &'static str,
+}
+
+impl Kind<PathBuf> for FileName {
+    fn parse(&self, words: &[&[u8]], _: &PathBuf) -> Result<PathBuf, Reason> {
+        if words[0].contains(&b'/') {
+            return Err(self.error.into());
+        }
+        Ok(PathBuf::from_bytes(words[0]))
+    }
+
+    fn show(&self, value: &PathBuf) -> Vec<u8> {
+        value.bytes().to_vec()
+    }
+
+    fn write(&self, value: &PathBuf) -> Option<Vec<u8>> {
+        Some(quoted(value.bytes()))
+    }
+}
+
+/// `<seconds> <changes>`, repeated for as many save points as there are; one empty word takes all of them away.
+pub struct SavePointList;
+
+impl SavePointList {
+    fn one(words: &[&[u8]]) -> Option<SavePoint> {
+        let &[seconds, changes] = words else { return None };
+        let seconds = lenient_integer(seconds, 10).filter(|&seconds| seconds >= 1)?;
+        let changes = lenient_integer(changes, 10)?;
+        Some(SavePoint { seconds: seconds as u64, changes: u32::try_from(changes).ok()? })
+    }
+}
+
+impl Kind<SavePoints> for SavePointList {
+    const MANY_WORDS: bool = true;
+
+    fn parse(&self, words: &[&[u8]], old: &SavePoints) -> Result<SavePoints, Reason> {
+        if words == [b""] {
+            return Ok(SavePoints { points: Vec::new(), named: true });
+        }
+        let mut points = if old.named { old.points.clone() } else { Vec::new() };
+        for point in words.chunks(2) {
+            points.push(Self::one(point).ok_or("Invalid save parameters")?);
+        }
+        Ok(SavePoints { points, named: true })
+    }
+
+    fn show(&self, value: &SavePoints) -> Vec<u8> {
+        let points: Vec<String> =
+            value.points.iter().map(|p| format!("{} {}", p.seconds, p.changes)).collect();
+        points.join(" ").into_bytes()
+    }
+
+    /// Always needed, so that a file keeps the points it was written with: a line each, or one that says there are none.
+    fn lines(&self, value: &SavePoints, _: &SavePoints) -> Vec<Line> {
+        if value.points.is_empty() {
+            return vec![Line::only(b"\"\"".to_vec(), true)];
+        }
+        let line = |p: &SavePoint| Line::only(format!("{} {}", p.seconds, p.changes).into_bytes(), true);
+        value.points.iter().map(line).collect()
     }
 }
 

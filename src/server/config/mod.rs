@@ -50,7 +50,7 @@ pub use file::{ConfigError, LoadError};
 pub use table::{Config, DIRECTIVES, Directive};
 pub use types::{
     EvictionPolicy, LogLevel, Named, NotifyFlags, OomScoreAdj, OomValues, OutputLimit, OutputLimits,
-    ProtectedAction, ShutdownFlags, Supervised, SyslogFacility,
+    ProtectedAction, SavePoint, SavePoints, ShutdownFlags, Supervised, SyslogFacility,
 };
 
 /// Why a value was refused, as the operator reads it.
@@ -76,6 +76,8 @@ pub enum Flag {
     DenyLoading,
     /// Its effect runs even if the value stays the same, because what the value names may have changed.
     Volatile,
+    /// Its lines in a file add up; CONFIG SET puts a new value in their place.
+    Cumulative,
     /// Accepted so that existing files work, and otherwise ignored; the log says so.
     NoEffect,
 }

@@ -117,6 +117,9 @@ fn set_one(config: &mut Config, directive: &Directive, value: &[u8]) -> Result<b
     if !directive.slot.many_words() {
         return directive.slot.set(config, &[value]);
     }
+    if directive.has(Flag::Cumulative) {
+        directive.slot.set(config, &[b""])?;
+    }
     let words: Vec<&[u8]> = if value.is_empty() { Vec::new() } else { value.split(|&b| b == b' ').collect() };
     directive.slot.set(config, &words)
 }

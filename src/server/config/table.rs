@@ -11,11 +11,12 @@
 use std::path::PathBuf;
 
 use super::kind::{
-    Addresses, AnyText, BufferLimits, Choice, Directory, EventClasses, Field, Hertz, Int, Kind, Memory,
-    Octal, OomAdjustments, OptionalText, Percentiles, ShutdownOptions, Slot, TitleTemplate, YesNo,
+    Addresses, AnyText, BufferLimits, Choice, Directory, EventClasses, Field, FileName, Hertz, Int, Kind,
+    Memory, Octal, OomAdjustments, OptionalText, Percentiles, SavePointList, ShutdownOptions, Slot,
+    TitleTemplate, YesNo,
 };
 use super::types::{
-    EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimits, ProtectedAction,
+    EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimits, ProtectedAction, SavePoints,
     ShutdownFlags, Supervised, SyslogFacility,
 };
 use super::{Effect, Flag, Origin};
@@ -280,6 +281,36 @@ directives! {
     /// Most bytes of a name or value of a hash that is a listpack.
     "hash-max-listpack-value" | "hash-max-ziplist-value" hash_max_listpack_value: u64 = 64,
         Memory { min: 0, max: LONG_MAX };
+
+    // ---- persistence: RDB files ----
+
+    /// When the dataset is saved by itself.
+    "save" save: SavePoints = SavePoints::default(), SavePointList, [Cumulative];
+    /// Name of the file in the working directory.
+    "dbfilename" dbfilename: PathBuf = PathBuf::from("dump.rdb"),
+        FileName { error: "dbfilename can't be a path, just a filename" }, [Protected];
+    /// Compress strings in the file.
+    "rdbcompression" rdbcompression: bool = true, YesNo;
+    /// Write a checksum behind the file, and look at it when loading.
+    "rdbchecksum" rdbchecksum: bool = true, YesNo, [Immutable];
+    /// Bring the file to disk as it is written, a bounded amount at a time.
+    "rdb-save-incremental-fsync" rdb_save_incremental_fsync: bool = true, YesNo;
+    /// Remove files that were only made to bring a replica up to date. There are none without replicas.
+    "rdb-del-sync-files" rdb_del_sync_files: bool = false, YesNo;
+    /// Refuse writes while the last save by a child has failed.
+    "stop-writes-on-bgsave-error" stop_writes_on_bgsave_error: bool = true, YesNo;
+    /// Processors of a child that saves.
+    "bgsave-cpulist" | "bgsave_cpulist" bgsave_cpulist: Option<Vec<u8>> = None, OptionalText, [Immutable];
+    /// Processors of a child that rewrites the append-only file.
+    "aof-rewrite-cpulist" | "aof_rewrite_cpulist" aof_rewrite_cpulist: Option<Vec<u8>> = None, OptionalText,
+        [Immutable];
+    /// Microseconds to wait after each key that is written; -N waits one after every Nth or so. For tests.
+    "rdb-key-save-delay" rdb_key_save_delay: i32 = 0, Int { min: i32::MIN as i64, max: INT_MAX }, [Hidden];
+    /// The same for each key that is loaded.
+    "key-load-delay" key_load_delay: i32 = 0, Int { min: i32::MIN as i64, max: INT_MAX }, [Hidden];
+    /// Bytes of a file after which a load serves clients.
+    "loading-process-events-interval-bytes" loading_process_events_interval_bytes: u32 = 512 * 1024,
+        Int { min: 1024, max: INT_MAX }, [Hidden];
 
     // ---- observation ----
 

@@ -389,6 +389,38 @@ impl Default for OutputLimits {
     }
 }
 
+/// A save point: enough time has passed, and enough has changed, to save.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavePoint {
+    /// More seconds than these since the last save...
+    pub seconds: u64,
+    /// ...and at least so many changes.
+    pub changes: u32,
+}
+
+/// `save`: when the dataset is saved by itself. A server without save points is not saved at its end either.
+#[derive(Clone, Debug)]
+pub struct SavePoints {
+    /// Whichever is reached first.
+    pub points: Vec<SavePoint>,
+    /// Whether a line has named them: the first line takes the place of the default, further ones add to it.
+    pub named: bool,
+}
+
+impl Default for SavePoints {
+    fn default() -> Self {
+        let point = |seconds, changes| SavePoint { seconds, changes };
+        Self { points: vec![point(3600, 1), point(300, 100), point(60, 10_000)], named: false }
+    }
+}
+
+/// Where the points come from makes no difference.
+impl PartialEq for SavePoints {
+    fn eq(&self, other: &Self) -> bool {
+        self.points == other.points
+    }
+}
+
 /// `oom-score-adj-values`: the adjustment for each thing a process can be, within -2000 and 2000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OomValues {

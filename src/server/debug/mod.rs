@@ -14,8 +14,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::cmd_err;
-use crate::ds::hashtable::{ResizePolicy, set_resize_policy};
 use crate::ds::{glob, numbers};
+use crate::persistence::child;
 use crate::server::memory::allocator;
 use crate::server::{Client, CmdError, CmdResult, Server, crash, time};
 
@@ -29,11 +29,13 @@ pub struct DebugState {
     /// The shortest element that new long lists keep by itself, or 0 for what their limits say:
     /// `QUICKLIST-PACKED-THRESHOLD`.
     pub packed_threshold: usize,
+    /// Whether tables may keep their best size: `DICT-RESIZING`.
+    pub resizing: bool,
 }
 
 impl Default for DebugState {
     fn default() -> Self {
-        DebugState { active_expire: true, pause_cron: false, packed_threshold: 0 }
+        DebugState { active_expire: true, pause_cron: false, packed_threshold: 0, resizing: true }
     }
 }
 
@@ -157,8 +159,9 @@ fn pause_cron(srv: &mut Server, c: &mut Client) -> CmdResult {
     Ok(())
 }
 
-fn dict_resizing(_srv: &mut Server, c: &mut Client) -> CmdResult {
-    set_resize_policy(if switch(c) { ResizePolicy::Allow } else { ResizePolicy::Avoid });
+fn dict_resizing(srv: &mut Server, c: &mut Client) -> CmdResult {
+    srv.debug.resizing = switch(c);
+    child::update_resize_policy(srv);
     c.out.ok();
     Ok(())
 }

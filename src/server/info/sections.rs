@@ -7,6 +7,7 @@ use nix::sys::time::TimeVal;
 
 use crate::db::evict;
 use crate::io::monotonic;
+use crate::persistence::child::Purpose;
 use crate::server::commands::{COMMANDS, CommandSpec};
 use crate::server::config::{Named, Supervised};
 use crate::server::stats::CommandStats;
@@ -50,7 +51,7 @@ pub(super) const SECTIONS: &[Section] = &[
         title: "Persistence",
         shown: Shown::ByDefault,
         fields: PERSISTENCE,
-        lines: None,
+        lines: Some(loading),
     },
     Section { name: "threads", title: "Threads", shown: Shown::ByDefault, fields: THREADS, lines: None },
     Section { name: "stats", title: "Stats", shown: Shown::ByDefault, fields: STATS, lines: None },
@@ -225,15 +226,51 @@ const MEMORY: &[Field] = fields! { v;
 };
 
 const PERSISTENCE: &[Field] = fields! { v;
-    "loading": "0";
+    "loading": "{}", u8::from(v.srv.persistence.loading.is_on());
     "async_loading": "0";
-    "rdb_changes_since_last_save": "{}", v.srv.stats.dirty;
-    "rdb_bgsave_in_progress": "0";
+    "current_cow_peak": "{}", v.srv.persistence.children.copied_peak;
+    "current_cow_size": "{}", v.srv.persistence.children.copied;
+    "current_cow_size_age": "{}", v.srv.persistence.children.copied_age_s();
+    "current_fork_perc": "{:.2}", v.srv.persistence.children.percent();
+    "current_save_keys_processed": "{}", v.srv.persistence.children.keys_done;
+    "current_save_keys_total": "{}", v.srv.persistence.children.keys_total;
+    "rdb_changes_since_last_save": "{}", v.srv.persistence.rdb.changes(&v.srv.stats);
+    "rdb_bgsave_in_progress": "{}", u8::from(v.srv.persistence.children.active() == Some(Purpose::Rdb));
+    "rdb_last_save_time": "{}", v.srv.persistence.rdb.last_save_s;
+    "rdb_last_bgsave_status": "{}", ok_or_err(!v.srv.persistence.rdb.failed);
+    "rdb_last_bgsave_time_sec": "{}", v.srv.persistence.rdb.last_duration_s.map_or(-1, |s| s as i64);
+    "rdb_current_bgsave_time_sec": "{}", running_s(v, Purpose::Rdb);
+    "rdb_saves": "{}", v.srv.persistence.rdb.saves;
+    "rdb_last_cow_size": "{}", v.srv.persistence.children.last_copied(Purpose::Rdb);
+    "rdb_last_load_keys_expired": "{}", v.srv.persistence.loading.keys_expired;
+    "rdb_last_load_keys_loaded": "{}", v.srv.persistence.loading.keys_loaded;
     "aof_enabled": "0";
     "aof_rewrite_in_progress": "0";
     "aof_rewrite_scheduled": "0";
     "module_fork_in_progress": "0";
+    "module_fork_last_cow_size": "0";
 };
+
+fn ok_or_err(ok: bool) -> &'static str {
+    if ok { "ok" } else { "err" }
+}
+
+/// Seconds that the child of this purpose has been at work, or -1.
+fn running_s(v: &View<'_>, purpose: Purpose) -> i64 {
+    let started_s = v.srv.persistence.children.started_s(purpose);
+    started_s.map_or(-1, |started_s| v.srv.clock.unix_s().saturating_sub(started_s) as i64)
+}
+
+/// How far a load is, if there is one.
+fn loading(v: &View<'_>, out: &mut String) {
+    let Some(loading) = v.srv.persistence.loading.current() else { return };
+    line!(out, "loading_start_time:{}", loading.start_s);
+    line!(out, "loading_total_bytes:{}", loading.total_bytes);
+    line!(out, "loading_rdb_used_mem:{}", loading.saved_memory);
+    line!(out, "loading_loaded_bytes:{}", loading.loaded_bytes);
+    line!(out, "loading_loaded_perc:{:.2}", loading.percent());
+    line!(out, "loading_eta_seconds:{}", loading.eta_s(v.srv.clock.unix_s()));
+}
 
 const THREADS: &[Field] = fields! { v;
     "io_thread_0": "clients={},reads={},writes={}",
@@ -271,8 +308,8 @@ const STATS: &[Field] = fields! { v;
     "pubsub_channels": "{}", v.srv.pubsub.channel_count();
     "pubsub_patterns": "{}", v.srv.pubsub.pattern_count();
     "pubsubshard_channels": "{}", v.srv.pubsub.shard_channel_count();
-    "latest_fork_usec": "0";
-    "total_forks": "0";
+    "latest_fork_usec": "{}", v.srv.stats.latest_fork_us;
+    "total_forks": "{}", v.srv.stats.total_forks;
     "migrate_cached_sockets": "0";
     "slave_expires_tracked_keys": "0";
     "active_defrag_hits": "0";

@@ -54,16 +54,22 @@ pub enum Event {
     EvictionCycle,
     /// The deletion of a single key that had to make room.
     EvictionDel,
+    /// The birth of a child that saves.
+    Fork,
+    /// The removal of the file that a child has left unfinished.
+    UnlinkTempFile,
 }
 
 /// Every kind of event with its name; the position is that of its samples.
-const EVENTS: [(Event, &str); 6] = [
+const EVENTS: [(Event, &str); 8] = [
     (Event::Command, "command"),
     (Event::FastCommand, "fast-command"),
     (Event::ExpireCycle, "expire-cycle"),
     (Event::ExpireDel, "expire-del"),
     (Event::EvictionCycle, "eviction-cycle"),
     (Event::EvictionDel, "eviction-del"),
+    (Event::Fork, "fork"),
+    (Event::UnlinkTempFile, "rdb-unlink-temp-file"),
 ];
 
 /// When something was slow, and how slow.

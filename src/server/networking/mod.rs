@@ -78,6 +78,9 @@ pub struct Net {
     pub pending_close: Vec<ClientId>,
     /// Pushes for clients that were checked out when they were sent.
     pub deferred_pushes: Vec<(ClientId, bytes::Bytes)>,
+    /// Events of clients that were checked out when they came, and whether the connection was closed: the kernel will not
+    /// tell of them again.
+    missed: Vec<(ClientId, bool)>,
     /// A pause in force.
     pub pause: Option<Pause>,
     /// Clients that wait for the pause's end.
@@ -122,6 +125,10 @@ enum Stop {
 
 /// Serves what the event says of the client.
 pub fn client_event(srv: &mut Server, id: ClientId, readable: bool, writable: bool, closed: bool) {
+    if srv.clients.is_checked_out(id) {
+        // Served while its own command goes on; it is seen to when that is over.
+        return srv.net.missed.push((id, closed));
+    }
     if writable && srv.clients.get(id).is_some_and(|c| c.flags.contains(ClientFlags::WRITE_STALLED)) {
         let Some(mut c) = srv.clients.check_out(id) else { return };
         c.flags.remove(ClientFlags::WRITE_STALLED);
@@ -547,7 +554,32 @@ pub fn finish(srv: &mut Server, mut c: Box<Client>) {
     {
         schedule_close(srv, &mut c);
     }
+    if !srv.net.missed.is_empty() {
+        catch_up(srv, &mut c);
+    }
     srv.clients.check_in(c);
+}
+
+/// Has the next turn look at a client whose events came while it was checked out.
+#[cold]
+fn catch_up(srv: &mut Server, c: &mut Client) {
+    let mut closed = None;
+    srv.net.missed.retain(|&(id, was_closed)| {
+        let its = id == c.handle;
+        if its {
+            closed = Some(closed.unwrap_or(false) || was_closed);
+        }
+        !its
+    });
+    let Some(closed) = closed else { return };
+    if closed && c.flags.contains(ClientFlags::BLOCKED) {
+        return schedule_close(srv, c);
+    }
+    if c.flags.contains(ClientFlags::WRITE_STALLED) {
+        c.flags.remove(ClientFlags::WRITE_STALLED);
+        queue_write(srv, c);
+    }
+    queue_read(srv, c);
 }
 
 /// Has the client closed before the loop sleeps. Nothing more is read from or written to it.
@@ -578,6 +610,10 @@ pub fn free_client(srv: &mut Server, id: ClientId) {
     let Some(mut c) = srv.clients.remove(id) else { return };
     if let Some(conn) = c.conn.take() {
         srv.el.remove(conn.as_raw_fd());
+        if srv.persistence.children.active().is_some() {
+            // The child has a copy of the descriptor: closing ours alone would not tell the peer.
+            conn.shut_down();
+        }
     }
     if c.flags.contains(ClientFlags::MONITOR) {
         monitor::forget(srv, id);
@@ -699,13 +735,16 @@ pub fn serve_pending_accepts(srv: &mut Server) {
 
 /// Whether something is left to do that no event will announce.
 pub fn has_work(srv: &Server) -> bool {
+    srv.eviction.unfinished || srv.blocked.has_work() || has_work_of_clients(srv)
+}
+
+/// Whether a client or a listener waits for something that no event will announce.
+pub fn has_work_of_clients(srv: &Server) -> bool {
     let net = &srv.net;
-    srv.eviction.unfinished
-        || srv.blocked.has_work()
-        || !(net.pending_read.is_empty()
-            && net.pending_write.is_empty()
-            && net.pending_accept.is_empty()
-            && net.pending_close.is_empty())
+    !(net.pending_read.is_empty()
+        && net.pending_write.is_empty()
+        && net.pending_accept.is_empty()
+        && net.pending_close.is_empty())
 }
 
 /// Appends the pushes that were sent to the client while its command ran.

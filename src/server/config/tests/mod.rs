@@ -151,12 +151,36 @@ fn get_finds_names_patterns_and_aliases() {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(shown(&config, "PORT"), [pair("PORT", "6379")]);
     assert_eq!(shown(&config, "TIM*"), [pair("timeout", "0")]);
-    assert_eq!(shown(&config, "*_cpulist"), [pair("server_cpulist", ""), pair("bio_cpulist", "")]);
+    assert_eq!(
+        shown(&config, "[sb][ei][ro]*_cpulist"),
+        [pair("server_cpulist", ""), pair("bio_cpulist", "")]
+    );
     assert_eq!(shown(&config, "nope"), []);
     assert_eq!(shown(&config, "\\hz"), []);
     assert_eq!(get(&config, &[b"port", b"PORT", b"p?rt"]).len(), 1);
-    let names: usize = DIRECTIVES.iter().map(|d| d.names().count()).sum();
+    let names: usize = DIRECTIVES.iter().filter(|d| !d.has(Flag::Hidden)).map(|d| d.names().count()).sum();
     assert_eq!(get(&config, &[b"*", b"hz"]).len(), names);
+    assert_eq!(shown(&config, "key-load-*"), []);
+    assert_eq!(shown(&config, "key-load-delay"), [("key-load-delay".into(), "0".into())]);
+}
+
+#[test]
+fn save_points_add_up_in_a_file_and_are_replaced_by_set() {
+    let points = |text: &str| shown(&Config::parse_str(text.as_bytes()).unwrap(), "save").remove(0).1;
+    assert_eq!(points(""), "3600 1 300 100 60 10000");
+    assert_eq!(points("save 900 1"), "900 1");
+    assert_eq!(points("save 900 1\nsave 60 2 10 3"), "900 1 60 2 10 3");
+    assert_eq!(points("save 900 1\nsave \"\"\nsave \"5 0\""), "5 0");
+    assert_eq!(points("save \"\""), "");
+    let mut config = Config::default();
+    for (value, expected) in [("900 1", "900 1"), ("1 2 3 4", "1 2 3 4"), ("", ""), ("7 ", "7 0")] {
+        set_strs(&mut config, &[("save", value)]).unwrap();
+        assert_eq!(shown(&config, "save"), [("save".into(), expected.into())]);
+    }
+    for bad in ["1", "1 2 3", "0 1", "1 -1", "a b", "900  1", " 900 1", "1 4294967296"] {
+        assert!(set_strs(&mut config, &[("save", bad)]).is_err(), "{bad}");
+    }
+    assert_eq!(shown(&config, "save"), [("save".into(), "7 0".into())]);
 }
 
 /// `redis.conf` at the top of the repository describes every directive, each with a line that can be used, and as it

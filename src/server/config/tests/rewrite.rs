@@ -82,6 +82,9 @@ proto-max-bulk-len 2mb
 client-query-buffer-limit 1048577
 dir \"/data\"
 lfu-log-factor 11
+save 3600 1
+save 300 100
+save 60 10000
 ";
 
 #[test]
@@ -113,8 +116,9 @@ fn changes_go_where_the_directives_are() {
 #[test]
 fn an_empty_file_gets_what_is_no_default() {
     let config = read("port 7000");
-    let expected =
-        format!("{SIGNATURE}\nport 7000\ndir \"/data\"\nlatency-tracking-info-percentiles 50 99 99.9\n");
+    let expected = format!(
+        "{SIGNATURE}\nport 7000\ndir \"/data\"\nsave 3600 1\nsave 300 100\nsave 60 10000\nlatency-tracking-info-percentiles 50 99 99.9\n"
+    );
     for old in ["", "\n"] {
         assert_eq!(rewritten(&config, old, false).trim_start(), expected);
     }

@@ -1,0 +1,62 @@
+//! The dataset on disk: what keeps it there, and brings it back when the server starts.
+//!
+//! | file         | what it does                                                             |
+//! |--------------|--------------------------------------------------------------------------|
+//! | `child.rs`   | forks the process that writes while the server goes on, and follows it   |
+//! | `save.rs`    | RDB files: SAVE, BGSAVE, save points, what becomes of a finished child    |
+//! | `loading.rs` | the state of a server that is loading, and what it serves meanwhile       |
+//!
+//! [`State`] is what the server owns of all this. [`write_refusal`] is the one place that says whether writes must be
+//! refused because they could not be kept.
+
+pub mod child;
+pub mod loading;
+pub mod save;
+
+use crate::server::commands::CommandFlags;
+use crate::server::{Client, CmdError, CommandSpec, Server};
+
+/// What the server keeps about its persistence.
+#[derive(Debug, Default)]
+pub struct State {
+    /// The process that writes a file at present, if there is one.
+    pub children: child::Children,
+    /// The dataset that is being loaded, if one is.
+    pub loading: loading::State,
+    /// When and how the last RDB files came about.
+    pub rdb: save::State,
+}
+
+impl State {
+    /// Whether any command may have to be refused: while this is false, none is.
+    #[inline]
+    pub fn stands_in_the_way(&self) -> bool {
+        self.loading.is_on() || self.rdb.failed
+    }
+}
+
+/// Why no command that writes may run at present: what it did could not be kept.
+pub fn write_refusal(srv: &Server) -> Option<CmdError> {
+    let rdb = srv.persistence.rdb.failed && !srv.config.save.points.is_empty();
+    (rdb && srv.config.stop_writes_on_bgsave_error).then_some(CmdError::text(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that \
+         may modify the data set are disabled, because this instance is configured to report errors during writes if RDB \
+         snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \
+         error.",
+    ))
+}
+
+/// Why a command that writes is refused, if it is: see [`write_refusal`]. PING is refused as well, so that whoever watches
+/// the server hears of the trouble.
+pub fn disk_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<CmdError> {
+    let queued = c.multi.as_ref().is_some_and(|multi| spec.name == "exec" && multi.changes_data());
+    let concerned = spec.flags.contains(CommandFlags::WRITE) || queued || spec.name == "ping";
+    if concerned { write_refusal(srv) } else { None }
+}
+
+/// Why a command is refused while the dataset is loaded, if it is.
+pub fn loading_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<CmdError> {
+    let queued = c.multi.as_ref().is_some_and(|multi| spec.name == "exec" && !multi.runs_while_loading());
+    let needs_data = !spec.flags.contains(CommandFlags::LOADING) || queued;
+    (needs_data && srv.persistence.loading.is_on()).then_some(CmdError::LOADING)
+}
