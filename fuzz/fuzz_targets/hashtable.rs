@@ -94,10 +94,12 @@ fuzz_target!(|ops: Vec<Op>| {
             }
             Op::Remove(n) => remove(&mut keys, &mut model, &mut walk, n),
             Op::SetMany(n, count) => {
-                (0..u16::from(count)).for_each(|i| set(&mut keys, &mut model, n.wrapping_add(i), 3, i % 3 == 0));
+                (0..u16::from(count))
+                    .for_each(|i| set(&mut keys, &mut model, n.wrapping_add(i), 3, i % 3 == 0));
             }
             Op::RemoveMany(n, count) => {
-                (0..u16::from(count)).for_each(|i| remove(&mut keys, &mut model, &mut walk, n.wrapping_add(i)));
+                (0..u16::from(count))
+                    .for_each(|i| remove(&mut keys, &mut model, &mut walk, n.wrapping_add(i)));
             }
             Op::Find(n) => {
                 let name = name(n);
@@ -116,7 +118,8 @@ fuzz_target!(|ops: Vec<Op>| {
                 if expiring {
                     let (mut cursor, mut seen) = (0, HashSet::new());
                     loop {
-                        cursor = keys.scan_expires(cursor, 7, |entry| drop(seen.insert(entry.key().to_vec())));
+                        cursor =
+                            keys.scan_expires(cursor, 7, |entry| drop(seen.insert(entry.key().to_vec())));
                         if cursor == 0 {
                             break;
                         }
@@ -124,14 +127,21 @@ fuzz_target!(|ops: Vec<Op>| {
                     let wanted = model.iter().filter(|(_, v)| v.1).map(|(k, _)| k.clone()).collect();
                     assert_eq!(seen, wanted);
                 } else {
-                    walk = Some(Walk { cursor: 0, wanted: model.keys().cloned().collect(), seen: HashSet::new() });
+                    walk = Some(Walk {
+                        cursor: 0,
+                        wanted: model.keys().cloned().collect(),
+                        seen: HashSet::new(),
+                    });
                 }
             }
             Op::Step => {
                 if let Some(mut at) = walk.take() {
                     at.cursor = keys.scan(at.cursor, |entry| drop(at.seen.insert(entry.key().to_vec())));
                     if at.cursor == 0 {
-                        assert!(at.wanted.is_subset(&at.seen), "a key that was there throughout was not shown");
+                        assert!(
+                            at.wanted.is_subset(&at.seen),
+                            "a key that was there throughout was not shown"
+                        );
                     } else {
                         walk = Some(at);
                     }

@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use ochre::ds::hyperloglog::{
-    Encoding, HEADER, Mark, Marked, REGISTERS, count, count_ranks, dense_rank, encoding, mark_sparse, merge, new_sparse,
-    set_dense_rank, to_dense,
+    Encoding, HEADER, Mark, Marked, REGISTERS, count, count_ranks, dense_rank, encoding, mark_sparse, merge,
+    new_sparse, set_dense_rank, to_dense,
 };
 
 /// Registers as the input has them behind a header of that encoding.

@@ -85,7 +85,7 @@ fn apply(step: Step, list: &mut QuickList, model: &mut VecDeque<Vec<u8>>) {
             (0..count).for_each(|_| push(list, model, end(head), text.clone()));
         }
         Step::Pop(head) => {
-            let popped = list.pop(end(head), Element::to_bytes);
+            let popped = list.pop(end(head), |e| e.to_bytes());
             let expected = if head { model.pop_front() } else { model.pop_back() };
             assert_eq!(popped.map(Vec::from), expected);
         }
