@@ -20,3 +20,5 @@ pub mod rax;
 pub mod sds;
 pub mod siphash;
 pub mod sorted_index;
+pub mod ziplist;
+pub mod zipmap;

@@ -5,12 +5,18 @@
 //! | `child.rs`   | forks the process that writes while the server goes on, and follows it   |
 //! | `save.rs`    | RDB files: SAVE, BGSAVE, save points, what becomes of a finished child    |
 //! | `loading.rs` | the state of a server that is loading, and what it serves meanwhile       |
+//! | `dump.rs`    | DUMP and RESTORE                                                         |
+//! | `rdb/`       | the format of files and payloads                                         |
+//! | `rio.rs`     | where their bytes go to and come from                                    |
 //!
 //! [`State`] is what the server owns of all this. [`write_refusal`] is the one place that says whether writes must be
 //! refused because they could not be kept.
 
 pub mod child;
+pub mod dump;
 pub mod loading;
+pub mod rdb;
+pub mod rio;
 pub mod save;
 
 use crate::server::commands::CommandFlags;

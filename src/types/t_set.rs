@@ -25,7 +25,8 @@ use crate::server::{Argv, Client, CmdError, CmdResult, Key, Out, Server};
 /// Members in each of the SREMs that an SPOP of many is passed on as.
 const POPS_PASSED_ON: usize = 1024;
 
-fn limits(srv: &Server) -> Limits {
+/// Up to which size sets are compact.
+pub(crate) fn limits(srv: &Server) -> Limits {
     Limits {
         intset_entries: srv.config.set_max_intset_entries as usize,
         listpack_entries: srv.config.set_max_listpack_entries as usize,

@@ -95,6 +95,11 @@ impl Lfu {
         }
     }
 
+    /// The access clock of an entry with that counter: for RESTORE and for files that say so.
+    pub fn clock(self, counter: u8) -> u32 {
+        self.pack(counter)
+    }
+
     fn pack(self, counter: u8) -> u32 {
         u32::from(self.minutes) << 8 | u32::from(counter)
     }

@@ -50,7 +50,8 @@ pub use file::{ConfigError, LoadError};
 pub use table::{Config, DIRECTIVES, Directive};
 pub use types::{
     EvictionPolicy, LogLevel, Named, NotifyFlags, OomScoreAdj, OomValues, OutputLimit, OutputLimits,
-    ProtectedAction, SavePoint, SavePoints, ShutdownFlags, Supervised, SyslogFacility,
+    ProtectedAction, RdbVersion, SanitizeDump, SavePoint, SavePoints, ShutdownFlags, Supervised,
+    SyslogFacility,
 };
 
 /// Why a value was refused, as the operator reads it.

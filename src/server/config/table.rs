@@ -16,8 +16,8 @@ use super::kind::{
     TitleTemplate, YesNo,
 };
 use super::types::{
-    EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimits, ProtectedAction, SavePoints,
-    ShutdownFlags, Supervised, SyslogFacility,
+    EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimits, ProtectedAction, RdbVersion,
+    SanitizeDump, SavePoints, ShutdownFlags, Supervised, SyslogFacility,
 };
 use super::{Effect, Flag, Origin};
 
@@ -293,6 +293,10 @@ directives! {
     "rdbcompression" rdbcompression: bool = true, YesNo;
     /// Write a checksum behind the file, and look at it when loading.
     "rdbchecksum" rdbchecksum: bool = true, YesNo, [Immutable];
+    /// Version of the files and payloads that are written.
+    "rdb-version" rdb_version: RdbVersion = RdbVersion::Auto, Choice;
+    /// Whose payloads are checked in full. All are.
+    "sanitize-dump-payload" sanitize_dump_payload: SanitizeDump = SanitizeDump::No, Choice, [Debug];
     /// Bring the file to disk as it is written, a bounded amount at a time.
     "rdb-save-incremental-fsync" rdb_save_incremental_fsync: bool = true, YesNo;
     /// Remove files that were only made to bring a replica up to date. There are none without replicas.

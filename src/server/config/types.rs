@@ -63,6 +63,52 @@ impl Named for LogLevel {
     ];
 }
 
+/// `rdb-version`: the version of the files and payloads that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RdbVersion {
+    /// The lowest that can hold the data.
+    Auto,
+    /// That of Redis 7.0.
+    V10,
+    /// That of Redis 7.2 and Valkey.
+    V11,
+    /// That of Redis 7.4 and 8.0.
+    V12,
+}
+
+impl RdbVersion {
+    /// The version, unless that is left to the data.
+    pub fn forced(self) -> Option<u16> {
+        match self {
+            Self::Auto => None,
+            Self::V10 => Some(10),
+            Self::V11 => Some(11),
+            Self::V12 => Some(12),
+        }
+    }
+}
+
+impl Named for RdbVersion {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("10", Self::V10), ("11", Self::V11), ("12", Self::V12)];
+}
+
+/// `sanitize-dump-payload`: whose payloads and files are checked in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SanitizeDump {
+    /// Nobody's.
+    No,
+    /// Everybody's.
+    Yes,
+    /// Those of clients, but not those of a master.
+    Clients,
+}
+
+impl Named for SanitizeDump {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("no", Self::No), ("yes", Self::Yes), ("clients", Self::Clients)];
+}
+
 /// `supervised`: who started the process and wants to hear that it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Supervised {

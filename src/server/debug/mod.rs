@@ -31,11 +31,19 @@ pub struct DebugState {
     pub packed_threshold: usize,
     /// Whether tables may keep their best size: `DICT-RESIZING`.
     pub resizing: bool,
+    /// Whether checksums of payloads and files may be wrong: `SET-SKIP-CHECKSUM-VALIDATION`.
+    pub skip_checksum_validation: bool,
 }
 
 impl Default for DebugState {
     fn default() -> Self {
-        DebugState { active_expire: true, pause_cron: false, packed_threshold: 0, resizing: true }
+        DebugState {
+            active_expire: true,
+            pause_cron: false,
+            packed_threshold: 0,
+            resizing: true,
+            skip_checksum_validation: false,
+        }
     }
 }
 
@@ -96,6 +104,9 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "SET-ACTIVE-EXPIRE", args: 1..=1, run: set_active_expire, usage: " <0|1>",
         help: &["With 0, keys that have expired stay until somebody asks for them. With 1, they",
                 "are looked for, as usual."] },
+    Subcommand { name: "SET-SKIP-CHECKSUM-VALIDATION", args: 1..=1, run: set_skip_checksum_validation,
+        usage: " <0|1>",
+        help: &["With 1, the checksums of files and of RESTORE's payloads may be wrong."] },
     Subcommand { name: "SLEEP", args: 1..=1, run: sleep, usage: " <seconds>",
         help: &["Have the server do nothing at all for <seconds>, which may have decimals."] },
     Subcommand { name: "STRINGMATCH-TEST", args: 0..=0, run: stringmatch_test, usage: "",
@@ -149,6 +160,12 @@ fn switch(c: &Client) -> bool {
 
 fn set_active_expire(srv: &mut Server, c: &mut Client) -> CmdResult {
     srv.debug.active_expire = switch(c);
+    c.out.ok();
+    Ok(())
+}
+
+fn set_skip_checksum_validation(srv: &mut Server, c: &mut Client) -> CmdResult {
+    srv.debug.skip_checksum_validation = switch(c);
     c.out.ok();
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::ds::longdouble::LongDouble;
 use crate::server::{Argv, Client, CmdError, CmdResult, Key, Out, Server};
 
 /// Up to which size hashes are listpacks.
-fn limits(srv: &Server) -> Limits {
+pub(crate) fn limits(srv: &Server) -> Limits {
     Limits {
         entries: usize::try_from(srv.config.hash_max_listpack_entries).unwrap_or(usize::MAX),
         value: usize::try_from(srv.config.hash_max_listpack_value).unwrap_or(usize::MAX),

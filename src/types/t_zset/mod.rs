@@ -34,7 +34,7 @@ use crate::ds::numbers::{format_17_digits, format_f64};
 use crate::server::{Client, CmdError, CmdResult, Key, Out, Server};
 
 /// How large a sorted set may become as a listpack, as configured.
-pub(super) fn limits(srv: &Server) -> Limits {
+pub(crate) fn limits(srv: &Server) -> Limits {
     Limits {
         entries: srv.config.zset_max_listpack_entries as usize,
         value: srv.config.zset_max_listpack_value as usize,

@@ -1,0 +1,393 @@
+//! A whole file, into a server.
+
+use std::io::Read;
+
+use super::decode::Decoder;
+use super::error::Error;
+use super::format::{CHECKSUM_SINCE, VERSION, kind, opcode};
+use super::value::{self, Around, Limits, Skipped, module_name};
+use crate::db::evict::{self, Lfu};
+use crate::db::kvstore::Place;
+use crate::ds::numbers;
+use crate::io::monotonic;
+use crate::persistence::rio::{Source, Stream};
+use crate::server::Server;
+
+/// Bytes of magic and version.
+const HEADER: usize = 9;
+/// A key with its value takes no less in a file.
+const KEY_BYTES_MIN: u64 = 3;
+/// Of keys that are skipped because they are empty, so many are logged.
+const EMPTY_LOGGED: u64 = 10;
+
+/// How a file is read.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Bytes of the file, if that is known.
+    pub size: Option<u64>,
+    /// Whether the checksum has to be right.
+    pub checksum: bool,
+    /// Whether keys whose expiry has passed are left out: not by a replica, nor in front of the rest of an append-only file.
+    pub drop_expired: bool,
+    /// Whether a key that is there already, from before or from the file, is replaced, rather than an error.
+    pub replace: bool,
+    /// `between` is called about every so many bytes.
+    pub interval_bytes: u64,
+    /// Microseconds to sleep at each key, or, if negative, the number of keys to each of which there is one: for tests.
+    pub key_delay_us: i64,
+}
+
+impl LoadOptions {
+    /// For the file of a master, as configured.
+    pub fn of(srv: &Server) -> LoadOptions {
+        LoadOptions {
+            size: None,
+            checksum: srv.config.rdbchecksum && !srv.debug.skip_checksum_validation,
+            drop_expired: true,
+            replace: false,
+            interval_bytes: 2 << 20,
+            key_delay_us: 0,
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadInfo {
+    /// Keys that are there now.
+    pub keys: u64,
+    /// Keys left out because their expiry has passed.
+    pub expired: u64,
+    /// Keys left out because they hold nothing.
+    pub empty: u64,
+    /// Bytes of the file, up to its end.
+    pub bytes: u64,
+    /// Bytes behind its end that were read with it.
+    pub ahead: Vec<u8>,
+    /// The version of the format.
+    pub version: u16,
+    /// Whether it says that it is the base of an append-only file.
+    pub aof_base: bool,
+    /// Whether it is the beginning of a file that goes on with commands.
+    pub aof_preamble: bool,
+    /// What it says about replication.
+    pub replication: Replication,
+}
+
+/// What a file says about replication.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replication {
+    /// The database selected in the stream.
+    pub db: Option<usize>,
+    /// The stream's id.
+    pub id: Option<Vec<u8>>,
+    /// The offset in it.
+    pub offset: Option<i64>,
+}
+
+/// Reads a file into the databases of `srv`. Between keys, `between` is told how many bytes were read.
+///
+/// What is wrong with the file is logged; what was read until then stays.
+///
+/// # Errors
+/// [`Error`], which says what is wrong.
+pub fn load(
+    srv: &mut Server,
+    input: &mut impl Read,
+    options: &LoadOptions,
+    between: &mut dyn FnMut(&mut Server, u64),
+) -> Result<LoadInfo, Error> {
+    let mut stream = Stream::new(input, options.size);
+    let mut info = LoadInfo::default();
+    let mut from = Decoder::new(&mut stream);
+    let loaded = load_from(srv, &mut from, options, &mut info, between);
+    match loaded {
+        Ok(()) => {
+            log_done(&info);
+            info.bytes = stream.offset();
+            info.ahead = stream.into_rest();
+            Ok(info)
+        }
+        Err(error) => {
+            log_error(&error);
+            Err(error)
+        }
+    }
+}
+
+fn log_done(info: &LoadInfo) {
+    log::info!(
+        "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
+        info.keys,
+        info.expired,
+        info.empty
+    );
+}
+
+fn log_error(error: &Error) {
+    if matches!(error, Error::End { .. } | Error::Io(_)) {
+        log::warn!("Short read or OOM loading DB. Unrecoverable error, aborting now.");
+    }
+    log::warn!("{error}");
+    if let Error::Checksum(..) = error {
+        log::warn!("RDB CRC error");
+    }
+}
+
+/// What an item said about the key that follows.
+#[derive(Default)]
+struct Ahead {
+    expiry: Option<i64>,
+    idle_s: Option<u64>,
+    frequency: Option<u8>,
+}
+
+/// What does not change from key to key.
+struct Context<'o> {
+    options: &'o LoadOptions,
+    limits: Limits,
+    now_ms: i64,
+    lfu: Option<Lfu>,
+    lru_now: u32,
+    initial_clock: u32,
+    db: usize,
+    called_at: u64,
+    key: Vec<u8>,
+}
+
+impl Context<'_> {
+    fn new<'o>(srv: &Server, options: &'o LoadOptions) -> Context<'o> {
+        let lfu = srv.config.maxmemory_policy.is_lfu();
+        Context {
+            options,
+            limits: Limits::of(srv),
+            now_ms: srv.clock.unix_ms as i64,
+            lfu: lfu.then(|| Lfu::new(&srv.config, &srv.clock)),
+            lru_now: evict::lru_clock(&srv.clock),
+            initial_clock: srv.initial_clock(),
+            db: 0,
+            called_at: 0,
+            key: Vec::new(),
+        }
+    }
+
+    fn clock(&self, ahead: &Ahead) -> u32 {
+        match (self.lfu, ahead.frequency, ahead.idle_s) {
+            (Some(lfu), Some(counter), _) => lfu.clock(counter),
+            (None, _, Some(idle_s)) => evict::lru_clock_idle_for(idle_s, self.lru_now),
+            _ => self.initial_clock,
+        }
+    }
+}
+
+fn load_from(
+    srv: &mut Server,
+    from: &mut Decoder<'_, Stream<'_>>,
+    options: &LoadOptions,
+    info: &mut LoadInfo,
+    between: &mut dyn FnMut(&mut Server, u64),
+) -> Result<(), Error> {
+    info.version = header(from)?;
+    let mut context = Context::new(srv, options);
+    let mut ahead = Ahead::default();
+    loop {
+        match from.byte()? {
+            opcode::EXPIRE_TIME => {
+                ahead.expiry = Some(i64::from(i32::from_le_bytes(from.array()?)) * 1000);
+            }
+            opcode::EXPIRE_TIME_MS => ahead.expiry = Some(from.word()? as i64),
+            opcode::FREQ => ahead.frequency = Some(from.byte()?),
+            opcode::IDLE => ahead.idle_s = Some(from.length()?),
+            opcode::SELECT_DB => context.db = select(srv, from)?,
+            opcode::RESIZE_DB => resize(srv, from, context.db)?,
+            opcode::SLOT_INFO => skip_slot_info(from)?,
+            opcode::AUX => fact(srv, from, info)?,
+            opcode::MODULE_AUX => return Err(module_aux(from)),
+            opcode::FUNCTION_PRE_GA => {
+                return Err(from.corrupt("Pre-release function format not supported."));
+            }
+            opcode::FUNCTION2 => function(srv, from)?,
+            opcode::EOF => return trailer(from, info.version, options.checksum),
+            byte if kind::is_known(byte) => {
+                key(srv, from, byte, std::mem::take(&mut ahead), &mut context, info)?;
+                let offset = from.source.offset();
+                if offset - context.called_at >= options.interval_bytes {
+                    context.called_at = offset;
+                    between(srv, offset);
+                }
+            }
+            byte => {
+                log::warn!("Unknown type or opcode when loading DB. Unrecoverable error, aborting now.");
+                return Err(from.corrupt(format!("Unknown RDB encoding type {byte}")));
+            }
+        }
+    }
+}
+
+/// Reads magic and version.
+fn header(from: &mut Decoder<'_, Stream<'_>>) -> Result<u16, Error> {
+    let bytes = from.array::<HEADER>()?;
+    let Some(digits) = bytes.strip_prefix(b"REDIS") else {
+        return Err(Error::Signature(bytes.into()));
+    };
+    let version = digits.iter().take_while(|digit| digit.is_ascii_digit());
+    let version = version.fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    if (1..=i64::from(VERSION)).contains(&version) {
+        Ok(version as u16)
+    } else {
+        Err(Error::Version(version))
+    }
+}
+
+fn select(srv: &Server, from: &mut Decoder<'_, Stream<'_>>) -> Result<usize, Error> {
+    let db = from.length()?;
+    if db < srv.dbs.len() as u64 {
+        return Ok(db as usize);
+    }
+    Err(Error::Unsupported(format!(
+        "FATAL: Data file was created with a Redis server configured to handle more than {} databases. Exiting",
+        srv.dbs.len()
+    )))
+}
+
+/// Provides room for as many keys as the file says that it has, and as it can have.
+fn resize(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, db: usize) -> Result<(), Error> {
+    let (keys, _expires) = (from.length()?, from.length()?);
+    let table = srv.dbs[db].keys.table_mut();
+    let room = table.len().saturating_add(from.believed(keys, KEY_BYTES_MIN));
+    table.reserve(room);
+    Ok(())
+}
+
+/// A slot's number and sizes, which help who has a table for each slot.
+fn skip_slot_info(from: &mut Decoder<'_, Stream<'_>>) -> Result<(), Error> {
+    for _ in 0..3 {
+        from.length()?;
+    }
+    Ok(())
+}
+
+/// Reads a fact about the file: a name and a value.
+fn fact(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, info: &mut LoadInfo) -> Result<(), Error> {
+    let name = from.bytes()?.to_vec();
+    let value = from.bytes()?;
+    let text = || String::from_utf8_lossy(value);
+    let number = || numbers::parse_i64(value);
+    match &name[..] {
+        [b'%', ..] => log::info!("RDB '{}': {}", String::from_utf8_lossy(&name), text()),
+        b"repl-stream-db" => info.replication.db = number().and_then(|db| usize::try_from(db).ok()),
+        b"repl-id" => info.replication.id = Some(value.to_vec()),
+        b"repl-offset" => info.replication.offset = number(),
+        b"redis-ver" => log::info!("Loading RDB produced by version {}", text()),
+        b"valkey-ver" => log::info!("Loading RDB produced by Valkey version {}", text()),
+        b"ctime" => {
+            let now_s = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()) as i64;
+            log::info!("RDB age {} seconds", now_s.saturating_sub(number().unwrap_or(0)).max(0));
+        }
+        b"used-mem" => {
+            let bytes = number().unwrap_or(0);
+            log::info!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0));
+            srv.persistence.loading.note_saved_memory(u64::try_from(bytes).unwrap_or(0));
+        }
+        b"aof-preamble" => {
+            info.aof_preamble = number() == Some(1);
+            if info.aof_preamble {
+                log::info!("RDB has an AOF tail");
+            }
+        }
+        b"aof-base" => {
+            info.aof_base = number() == Some(1);
+            if info.aof_base {
+                log::info!("RDB is base AOF");
+            }
+        }
+        // Scripts of former days, which are no longer kept, and a fact that nothing here depends on.
+        b"lua" | b"redis-bits" => {}
+        _ => log::trace!("Unrecognized RDB AUX field: '{}'", String::from_utf8_lossy(&name)),
+    }
+    Ok(())
+}
+
+/// What is said of the data of a module, of which there are none.
+fn module_aux(from: &mut Decoder<'_, Stream<'_>>) -> Error {
+    match from.length() {
+        Ok(id) => Error::Unsupported(format!(
+            "The RDB file contains AUX module data I can't load: no matching module '{}'",
+            module_name(id)
+        )),
+        Err(error) => error,
+    }
+}
+
+/// Reads a library of functions.
+fn function(_srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>) -> Result<(), Error> {
+    from.bytes()?;
+    Err(Error::Unsupported("Failed creating function, there is no engine for libraries".to_owned()))
+}
+
+/// Reads the checksum, of files that have one.
+fn trailer(from: &mut Decoder<'_, Stream<'_>>, version: u16, check: bool) -> Result<(), Error> {
+    if version < CHECKSUM_SINCE {
+        return Ok(());
+    }
+    let computed = from.source.checksum();
+    from.source.ignore_checksum();
+    let stated = from.word()?;
+    match check {
+        true if stated == 0 => {
+            log::info!("RDB file was saved with checksum disabled: no check performed.");
+            Ok(())
+        }
+        true if stated != computed => Err(Error::Checksum(stated, computed)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a key and its value, and adds them.
+#[inline]
+fn key(
+    srv: &mut Server,
+    from: &mut Decoder<'_, Stream<'_>>,
+    kind: u8,
+    ahead: Ahead,
+    context: &mut Context<'_>,
+    info: &mut LoadInfo,
+) -> Result<(), Error> {
+    let mut name = std::mem::take(&mut context.key);
+    from.bytes_into(&mut name)?;
+    // An expiry before 1970 is as good as any in the past.
+    let expiry = ahead.expiry.map(|at_ms| at_ms.max(0));
+    let around = Around { key: &name, expiry, clock: context.clock(&ahead) };
+    let read = value::entry(from, kind, around, &context.limits)?;
+    match read {
+        Err(Skipped::Empty) => {
+            if info.empty < EMPTY_LOGGED {
+                log::info!("rdbLoadObject skipping empty key: {}", String::from_utf8_lossy(&name));
+            }
+            info.empty += 1;
+        }
+        Ok(_) if context.options.drop_expired && expiry.is_some_and(|at_ms| at_ms < context.now_ms) => {
+            info.expired += 1;
+        }
+        Ok(entry) => {
+            let key = srv.key_of(&name);
+            match srv.dbs[context.db].keys.place(key) {
+                Place::Free(place) => place.insert(entry),
+                Place::Taken(mut present) if context.options.replace => drop(present.replace(entry)),
+                Place::Taken(_) => return Err(Error::Duplicate(name.into(), context.db)),
+            }
+            info.keys += 1;
+        }
+    }
+    context.key = name;
+    delay(context.options.key_delay_us, info.keys);
+    Ok(())
+}
+
+#[inline]
+fn delay(delay_us: i64, keys: u64) {
+    if delay_us != 0 && (delay_us > 0 || keys.is_multiple_of(delay_us.unsigned_abs())) {
+        let until = monotonic::now_ns() + delay_us.max(1) as u64 * 1000;
+        std::thread::sleep(std::time::Duration::from_nanos(until.saturating_sub(monotonic::now_ns())));
+    }
+}
