@@ -74,11 +74,24 @@ mod jemalloc {
         }
     }
 
-    /// The size class a request of `size` bytes with alignment of at most 8 falls into.
+    /// Sizes up to this one are a matter of arithmetic; of greater ones jemalloc's options have a say.
+    const COMPUTED_MAX: usize = 32 * 1024;
+
+    /// The size class a request of `size` bytes with alignment of at most 8 falls into: a multiple of 8 up to 64, then
+    /// one of four steps to each doubling.
+    #[inline]
     pub fn good_size(size: usize) -> usize {
-        if size == 0 {
-            return 0;
+        match size {
+            0 => 0,
+            1..=64 => size.next_multiple_of(QUANTUM),
+            65..=COMPUTED_MAX => size.next_multiple_of(1 << (size - 1).ilog2() >> 2),
+            _ => asked_size(size),
         }
+    }
+
+    /// The size class as jemalloc names it.
+    #[cold]
+    pub(super) fn asked_size(size: usize) -> usize {
         // SAFETY: `nallocx` is a pure function of a non-zero size.
         unsafe { ffi::nallocx(size, 0) }
     }
@@ -144,9 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn small_classes_step_by_eight() {
-        assert_eq!(good_size(33), 40);
-        assert_eq!(good_size(1), 8);
+    fn size_classes_are_those_of_the_allocator() {
+        assert_eq!((good_size(0), good_size(1), good_size(33)), (0, 8, 40));
+        for size in 1..=64 * 1024 {
+            assert_eq!(good_size(size), jemalloc::asked_size(size), "{size}");
+        }
     }
 
     #[test]
