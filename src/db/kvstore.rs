@@ -38,6 +38,12 @@ impl Note {
     fn of(entry: EntryRef<'_>) -> Note {
         Note { value_type: entry.value_type(), len: entry.len(), due_ms: entry.next_expiry() }
     }
+
+    /// The same of a value whose type is known.
+    #[inline]
+    fn of_object<T: Object>(object: &T) -> Note {
+        Note { value_type: T::TYPE, len: object.len(), due_ms: object.next_expiry() }
+    }
 }
 
 /// What is noted of all entries.
@@ -282,8 +288,8 @@ impl<'t> EntryMut<'t> {
     /// The collection, to be changed; of a key that holds one of this type.
     #[inline]
     pub fn object_mut<T: Object>(&mut self) -> Changing<'_, T> {
-        let before = Note::of(self.view());
-        Changing { object: self.element.object_mut(), before, notes: self.notes }
+        let object = self.element.object_mut::<T>();
+        Changing { before: Note::of_object(&*object), object, notes: self.notes }
     }
 
     /// Sets the expiry to the Unix time `at_ms`.
@@ -350,7 +356,7 @@ impl<T: Object> DerefMut for Changing<'_, T> {
 impl<T: Object> Drop for Changing<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let after = Note { value_type: T::TYPE, len: self.object.len(), due_ms: self.object.next_expiry() };
+        let after = Note::of_object(&*self.object);
         self.notes.changed(self.object.key(), self.before, after);
     }
 }
