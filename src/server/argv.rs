@@ -102,7 +102,9 @@ impl Argv {
     /// If there is no such argument.
     #[inline]
     pub fn get(&self, i: usize) -> &[u8] {
-        assert!(i < self.len, "argument {i} of {}", self.len);
+        if i >= self.len {
+            no_argument(i, self.len);
+        }
         let range = self.ranges[self.base + i];
         if range.at == BIG { &self.big[range.len] } else { &self.buf[range.at..range.at + range.len] }
     }
@@ -200,6 +202,32 @@ impl Argv {
         self.ranges.push(ArgRange { at, len });
     }
 
+    /// Adds arguments that lie whole in the first `end` bytes of the buffer from `*pos` on, with headers as nearly all
+    /// have: a length of one or two digits. Stops at the first that is different, or after `most`; moves `*pos` past
+    /// them, and returns how many there were.
+    #[inline]
+    pub(crate) fn push_short_bulks(&mut self, pos: &mut usize, end: usize, most: usize) -> usize {
+        let buf = &self.buf[..end];
+        let (mut next, mut count) = (*pos, 0);
+        while count < most {
+            let (header, len) = match buf[next..] {
+                [b'$', d @ b'0'..=b'9', b'\r', _, ..] => (4, usize::from(d - b'0')),
+                [b'$', d @ b'1'..=b'9', e @ b'0'..=b'9', b'\r', _, ..] => {
+                    (5, usize::from(d - b'0') * 10 + usize::from(e - b'0'))
+                }
+                _ => break,
+            };
+            let (at, behind) = (next + header, next + header + len + 2);
+            if behind > end {
+                break;
+            }
+            self.ranges.push(ArgRange { at, len });
+            (next, count) = (behind, count + 1);
+        }
+        *pos = next;
+        count
+    }
+
     /// Adds an argument that has an allocation of its own.
     pub(crate) fn push_big(&mut self, bytes: Bytes) {
         self.ranges.push(ArgRange { at: BIG, len: self.big.len() });
@@ -254,6 +282,12 @@ impl Argv {
         self.ranges.extend(ranges);
         self.big = big;
     }
+}
+
+#[cold]
+#[inline(never)]
+fn no_argument(i: usize, len: usize) -> ! {
+    panic!("argument {i} of {len}")
 }
 
 #[cfg(test)]

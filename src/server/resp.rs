@@ -85,6 +85,10 @@ pub fn parse(argv: &mut Argv, pos: &mut usize, end: usize, p: &mut Progress, lim
     }
     while p.args_left > 0 {
         if p.bulk_len < 0 {
+            p.args_left -= argv.push_short_bulks(pos, end, p.args_left);
+            if p.args_left == 0 {
+                break;
+            }
             match bulk_header(argv, pos, end, p, limits) {
                 Parsed::Command => {}
                 other => return other,
