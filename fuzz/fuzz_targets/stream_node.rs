@@ -66,9 +66,8 @@ fn apply(step: &Step, log: &mut Log) {
     match step {
         Step::Add(ms, seq, pairs) => {
             if let Some(id) = log.next_id(IdSpec::Given(id(*ms, *seq)), 0) {
-                let strings: Vec<&[u8]> =
-                    pairs.iter().flat_map(|(name, value)| [&name[..], &value[..]]).collect();
-                log.append(id, NewEntry::new(strings.into_iter()), limits);
+                let pairs = pairs.iter().map(|(name, value)| (&name[..], &value[..]));
+                log.append(id, &NewEntry::new(pairs), limits);
             }
         }
         Step::Delete(ms, seq) => _ = log.delete(&[id(*ms, *seq)]),

@@ -142,6 +142,13 @@ impl<'a> Encoded<'a> {
         Encoded { head, head_length: bytes.len() as u8, tail }
     }
 
+    /// Appends the whole element.
+    fn append_to(&self, out: &mut Vec<u8>) {
+        let at = out.len();
+        out.resize(at + self.size(), 0);
+        self.write(&mut out[at..]);
+    }
+
     fn parts(&self) -> (&[u8], &'a [u8]) {
         (&self.head[..usize::from(self.head_length)], self.tail)
     }
@@ -163,6 +170,22 @@ impl<'a> Encoded<'a> {
         let (back, out) = out.split_at_mut(back_length_size(size));
         write_back_length(back, size);
         out
+    }
+}
+
+/// Appends an element with this value; small integers and short strings, which nearly all are, without detours.
+#[inline]
+pub(super) fn append(value: Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Integer(value @ 0..=0x7f) => out.extend_from_slice(&[value as u8, 1]),
+        Value::String(text) if text.len() <= 0x3f => {
+            let len = text.len() as u8;
+            out.reserve(text.len() + 2);
+            out.push(0x80 | len);
+            out.extend_from_slice(text);
+            out.push(len + 1);
+        }
+        _ => Encoded::new(value).append_to(out),
     }
 }
 

@@ -53,7 +53,7 @@ pub use validate::{validate, validate_with};
 use std::ops::Range;
 use std::ptr::NonNull;
 
-use self::encoding::{END, Encoded, back_length, back_length_size, decode, size};
+use self::encoding::{END, Encoded, append, back_length, back_length_size, decode, size};
 use super::blob::{Blob, ListpackFormat};
 use crate::ds::numbers::parse_i64;
 
@@ -72,6 +72,37 @@ pub const SIZE_LIMIT: usize = 1 << 30;
 #[repr(transparent)]
 pub struct Listpack {
     blob: Blob<ListpackFormat>,
+}
+
+/// Elements in the form in which a list has them, to be added to one at once.
+#[derive(Debug, Default)]
+pub struct Elements {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Elements {
+    /// What an element takes beyond its text, at most.
+    const OVERHEAD: usize = 10;
+
+    /// None yet, with room for so many, whose texts have so many bytes together.
+    pub fn with_room(count: usize, text_bytes: usize) -> Elements {
+        Elements { bytes: Vec::with_capacity(text_bytes + Self::OVERHEAD * count), count: 0 }
+    }
+
+    /// Adds one behind the last.
+    #[inline]
+    pub fn push<'a>(&mut self, value: impl Into<Value<'a>>) {
+        append(value.into(), &mut self.bytes);
+        self.count += 1;
+    }
+
+    /// How many there are.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)] // nobody asks
+    pub fn len(&self) -> usize {
+        self.count
+    }
 }
 
 /// Names an element: the index of its first byte.
@@ -244,6 +275,12 @@ impl Listpack {
         self.splice_one(HEADER..HEADER, value.into());
     }
 
+    /// Adds elements behind the last that have their form already.
+    pub fn append_elements(&mut self, elements: &Elements) {
+        let count = changed_count(self.stored_count(), 0, elements.count);
+        self.open(self.end()..self.end(), elements.bytes.len(), count).copy_from_slice(&elements.bytes);
+    }
+
     /// Adds elements behind the last, at once.
     pub fn append_all(&mut self, values: &[Value<'_>]) {
         self.splice(self.end()..self.end(), 0, values);
@@ -352,6 +389,10 @@ impl Listpack {
     fn splice_one(&mut self, range: Range<usize>, value: Value<'_>) {
         let removed = usize::from(!range.is_empty());
         let element = Encoded::new(value);
+        if element.size() == range.len() {
+            element.write(&mut self.blob.body_mut()[range.start - HEADER..range.end - HEADER]);
+            return;
+        }
         let count = self.stored_count();
         element.write(self.open(range, element.size(), changed_count(count, removed, 1)));
         self.count_again(count);

@@ -169,10 +169,10 @@ struct Added {
 }
 
 /// Adds an entry, and trims.
-fn add(
+fn add<'a>(
     log: &mut Log,
     options: &Options,
-    entry: NewEntry<'_>,
+    entry: &NewEntry<impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone>,
     limits: NodeLimits,
     now_ms: u64,
 ) -> Result<Added, CmdError> {
@@ -205,15 +205,16 @@ pub fn xadd(srv: &mut Server, c: &mut Client) -> CmdResult {
     let key = c.argv.key(1);
     let limits = node_limits(srv);
     let now_ms = srv.clock.unix_ms;
-    let entry = || NewEntry::new((first..c.argv.len()).map(|i| c.argv.get(i)));
+    let pairs = (first..c.argv.len()).step_by(2).map(|i| (c.argv.get(i), c.argv.get(i + 1)));
+    let entry = NewEntry::new(pairs);
     let added = if let Some(mut found) = srv.lookup_write::<Stream>(c.db, key)? {
-        add(&mut found.object_mut::<Stream>().log, &options, entry(), limits, now_ms)?
+        add(&mut found.object_mut::<Stream>().log, &options, &entry, limits, now_ms)?
     } else if options.only_existing {
         c.out.null();
         return Ok(());
     } else {
         let mut stream = Stream::new();
-        let added = add(&mut stream.log, &options, entry(), limits, now_ms)?;
+        let added = add(&mut stream.log, &options, &entry, limits, now_ms)?;
         let entry = Entry::with_object(key.bytes, stream, None, srv.initial_clock());
         srv.add_entry(c.db, key, entry);
         added

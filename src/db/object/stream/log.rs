@@ -103,7 +103,12 @@ impl Log {
     }
 
     /// Adds an entry. Its id is from [`Log::next_id`], and it is not too large.
-    pub fn append(&mut self, id: StreamId, entry: NewEntry<'_>, limits: NodeLimits) {
+    pub fn append<'a>(
+        &mut self,
+        id: StreamId,
+        entry: &NewEntry<impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone>,
+        limits: NodeLimits,
+    ) {
         debug_assert!(id > self.counters.last_id && !entry.is_too_large());
         match self.nodes.last_mut() {
             Some((base, last)) if limits.fits(last, entry.bytes()) => {

@@ -21,7 +21,7 @@
 //! DELETED), counted, and stays until its node goes.
 
 use super::id::StreamId;
-use crate::ds::listpack::{Iter, Listpack, Position, Value, validate_with};
+use crate::ds::listpack::{Elements, Iter, Listpack, Position, Value, validate_with};
 
 /// The entry is deleted.
 const DELETED: i64 = 1;
@@ -55,62 +55,70 @@ impl NodeLimits {
 }
 
 /// An entry about to be added.
-#[derive(Debug)]
-pub struct NewEntry<'a> {
-    /// The entry's elements in the form with names of its own, with room for what is known later.
-    elements: Vec<Value<'a>>,
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<I> {
+    pairs: I,
     bytes: usize,
 }
 
-/// Elements of an entry with names of its own in front of the first name.
-const BEFORE_NAMES: usize = 4;
-
-impl<'a> NewEntry<'a> {
-    /// An entry with these strings: a name, its value, a name, ….
-    pub fn new(strings: impl ExactSizeIterator<Item = &'a [u8]>) -> NewEntry<'a> {
-        debug_assert!(strings.len().is_multiple_of(2));
-        let mut elements = Vec::with_capacity(BEFORE_NAMES + strings.len() + 1);
-        elements.extend([const { Value::Integer(0) }; BEFORE_NAMES]);
-        let mut bytes = 0;
-        for text in strings {
-            bytes += text.len();
-            elements.push(Value::from(text));
-        }
-        NewEntry { elements, bytes }
+impl<'a, I: ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone> NewEntry<I> {
+    /// An entry with these names and values.
+    #[inline]
+    pub fn new(pairs: I) -> NewEntry<I> {
+        let bytes = pairs.clone().map(|(name, value)| name.len() + value.len()).sum();
+        NewEntry { pairs, bytes }
     }
 
     /// Bytes of all strings.
+    #[inline]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether no node could hold it.
+    #[inline]
     pub fn is_too_large(&self) -> bool {
         self.bytes > NodeLimits::BYTES_MAX
     }
 
-    fn names(&self) -> impl ExactSizeIterator<Item = Value<'a>> {
-        self.elements[BEFORE_NAMES..].iter().step_by(2).copied()
+    /// Whether the header that these are the elements of, from the number of its names on, has those of this entry.
+    #[inline]
+    fn has_fields_of(&self, mut header: Iter<'_>) -> bool {
+        integer(header.next()) == self.pairs.len() as i64
+            && self.pairs.clone().all(|(name, _)| header.next().is_some_and(|own| own.is(name)))
     }
 
-    /// The elements to append to a node, in the form without names if it has the `same_fields` as the header.
-    fn finish(mut self, same_fields: bool, (ms, seq): (i64, i64)) -> Vec<Value<'a>> {
-        let number = self.names().len();
-        if same_fields {
-            for index in 0..number {
-                self.elements[BEFORE_NAMES - 1 + index] = self.elements[BEFORE_NAMES + 1 + 2 * index];
-            }
-            self.elements.truncate(BEFORE_NAMES - 1 + number);
-        } else {
-            self.elements[3] = Value::Integer(number as i64);
+    /// Room for its elements, and for so many more.
+    fn room(&self, more: usize) -> Elements {
+        Elements::with_room(2 * self.pairs.len() + ENTRY_NUMBERS + more, self.bytes)
+    }
+
+    /// Writes its elements, in the form without names if it has the `same_fields` as the header.
+    #[inline]
+    fn write(&self, out: &mut Elements, same_fields: bool, (ms, seq): (i64, i64)) {
+        let before = out.len();
+        let number = self.pairs.len() as i64;
+        out.push(if same_fields { SAME_FIELDS } else { 0 });
+        out.push(ms);
+        out.push(seq);
+        if !same_fields {
+            out.push(number);
         }
-        let flags = if same_fields { SAME_FIELDS } else { 0 };
-        let head = [Value::Integer(flags), Value::Integer(ms), Value::Integer(seq)];
-        self.elements[..head.len()].copy_from_slice(&head);
-        self.elements.push(Value::Integer(self.elements.len() as i64));
-        self.elements
+        for (name, value) in self.pairs.clone() {
+            if !same_fields {
+                out.push(name);
+            }
+            out.push(value);
+        }
+        out.push((out.len() - before) as i64);
     }
 }
+
+/// Numbers of an entry, beside its strings.
+const ENTRY_NUMBERS: usize = 5;
+
+/// Numbers of a header, beside its names.
+const HEADER_NUMBERS: usize = 4;
 
 /// The numbers of live and of deleted entries.
 #[inline]
@@ -125,35 +133,37 @@ fn integer(value: Option<Value<'_>>) -> i64 {
 }
 
 /// A node with its first entry.
-pub(super) fn create(entry: NewEntry<'_>) -> Listpack {
-    let names = entry.names();
-    let mut elements: Vec<Value<'_>> = Vec::with_capacity(3 * names.len() + 8);
-    elements.extend([1, 0, names.len() as i64].map(Value::Integer));
-    elements.extend(names);
-    elements.push(Value::Integer(0));
-    elements.extend(entry.finish(true, (0, 0)));
+pub(super) fn create<'a>(
+    entry: &NewEntry<impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone>,
+) -> Listpack {
+    let mut elements = entry.room(HEADER_NUMBERS + entry.pairs.len());
+    elements.push(1);
+    elements.push(0);
+    elements.push(entry.pairs.len() as i64);
+    entry.pairs.clone().for_each(|(name, _)| elements.push(name));
+    elements.push(0);
+    entry.write(&mut elements, true, (0, 0));
     let mut node = Listpack::new();
-    node.append_all(&elements);
+    node.append_elements(&elements);
     node
 }
 
 /// Adds an entry to a node whose base is `base`.
-pub(super) fn append(node: &mut Listpack, base: StreamId, id: StreamId, entry: NewEntry<'_>) {
-    let (live, _) = counts(node);
+#[inline]
+pub(super) fn append<'a>(
+    node: &mut Listpack,
+    base: StreamId,
+    id: StreamId,
+    entry: &NewEntry<impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone>,
+) {
+    let mut header = node.iter();
+    let live = integer(header.next());
+    header.next();
+    let mut elements = entry.room(0);
+    entry.write(&mut elements, entry.has_fields_of(header), id.offset_from(base));
     let first = node.first().expect("a node has a header");
     node.replace(first, live + 1);
-    let same_fields = has_fields_of(node, &entry);
-    node.append_all(&entry.finish(same_fields, id.offset_from(base)));
-}
-
-/// Whether the header names the fields of `entry`.
-fn has_fields_of(node: &Listpack, entry: &NewEntry<'_>) -> bool {
-    let mut elements = node.iter();
-    elements.next();
-    elements.next();
-    let number = integer(elements.next());
-    let mut names = entry.names();
-    number == names.len() as i64 && names.all(|name| elements.next() == Some(name))
+    node.append_elements(&elements);
 }
 
 /// A node and what its header says.

@@ -11,9 +11,8 @@ type Pairs = Vec<(Text, Text)>;
 
 const LIMITS: NodeLimits = NodeLimits { max_bytes: 200, max_entries: 5 };
 
-fn new_entry(pairs: &Pairs) -> NewEntry<'_> {
-    let strings: Vec<&[u8]> = pairs.iter().flat_map(|(name, value)| [&name[..], &value[..]]).collect();
-    NewEntry::new(strings.into_iter())
+fn new_entry(pairs: &Pairs) -> NewEntry<impl ExactSizeIterator<Item = (&[u8], &[u8])> + Clone> {
+    NewEntry::new(pairs.iter().map(|(name, value)| (&name[..], &value[..])))
 }
 
 fn pairs_of(entry: &Entry<'_>) -> Pairs {
@@ -23,7 +22,7 @@ fn pairs_of(entry: &Entry<'_>) -> Pairs {
 
 fn add(log: &mut Log, id: StreamId, pairs: &Pairs) {
     let id = log.next_id(IdSpec::Given(id), 0).unwrap();
-    log.append(id, new_entry(pairs), LIMITS);
+    log.append(id, &new_entry(pairs), LIMITS);
 }
 
 /// A log with these ids.
@@ -133,7 +132,7 @@ fn nodes_end_where_they_should() {
         let mut log = Log::default();
         let pairs = vec![(b"field".to_vec(), b"value".to_vec())];
         for ms in 1..=count {
-            log.append(StreamId::new(ms, 0), new_entry(&pairs), NodeLimits { max_bytes, max_entries });
+            log.append(StreamId::new(ms, 0), &new_entry(&pairs), NodeLimits { max_bytes, max_entries });
         }
         log.node_count()
     };
