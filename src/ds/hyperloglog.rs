@@ -307,6 +307,73 @@ pub fn from_ranks(header: &[u8], ranks: &[u8; REGISTERS]) -> Vec<u8> {
     dense
 }
 
+/// Where the run of a register is in a sparse sketch.
+struct Place {
+    at: usize,
+    /// Its first register.
+    first: usize,
+    /// Where the run before it is, if there is one.
+    before: Option<usize>,
+    run: Run,
+}
+
+/// Runs passed over at a time, if they have one byte each.
+const STRIDE: usize = 16;
+
+/// Finds the run of a register.
+///
+/// Nearly all runs have one byte, and the number of their registers in its lowest bits; so as long as no byte of the next
+/// [`STRIDE`] begins a long run, their registers are added up at once, in vector instructions.
+fn find_run(sketch: &[u8], register: usize) -> Result<Place, Corrupted> {
+    let (mut at, mut first, mut before) = (HEADER, 0, None);
+    while let Some(block) = sketch.get(at..).and_then(|rest| rest.first_chunk::<STRIDE>()) {
+        let len = match short_runs_len(block) {
+            Some(len) if first + len <= register => len,
+            _ => {
+                // One of these is the register's, or long.
+                let behind = at + STRIDE;
+                while at < behind {
+                    let run = Run::read(&sketch[at..]).ok_or(Corrupted)?;
+                    if register < first + run.len {
+                        return Ok(Place { at, first, before, run });
+                    }
+                    before = Some(at);
+                    at += run.size;
+                    first += run.len;
+                }
+                continue;
+            }
+        };
+        at += STRIDE;
+        first += len;
+        before = Some(at - 1);
+    }
+    loop {
+        let run = Run::read(sketch.get(at..).unwrap_or_default()).ok_or(Corrupted)?;
+        if register < first + run.len {
+            return Ok(Place { at, first, before, run });
+        }
+        before = Some(at);
+        at += run.size;
+        first += run.len;
+    }
+}
+
+/// The registers of the runs that begin with each of these bytes, if all have one byte.
+#[inline]
+fn short_runs_len(block: &[u8; STRIDE]) -> Option<usize> {
+    let is_long = |byte: &u8| byte & 0xc0 == 0x40;
+    let len = |byte: &u8| if byte & 0x80 == 0 { byte + 1 } else { (byte & 3) + 1 };
+    let any_long = block.iter().fold(false, |any, byte| any | is_long(byte));
+    let registers: u16 = block.iter().map(|byte| u16::from(len(byte))).sum();
+    (!any_long).then_some(registers.into())
+}
+
+/// Whether a mark would raise the rank of its register in a sparse sketch.
+pub fn raises_sparse(sketch: &[u8], mark: Mark) -> Result<bool, Corrupted> {
+    Ok(find_run(sketch, mark.register)?.run.rank < mark.rank)
+}
+
 /// What [`mark_sparse`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marked {
@@ -323,16 +390,7 @@ pub fn mark_sparse(sketch: &mut Vec<u8>, mark: Mark, max_size: usize) -> Result<
     if mark.rank > RUN_RANK_MAX {
         return Ok(Marked::NeedsDense);
     }
-    let (mut at, mut first, mut before) = (HEADER, 0, None);
-    let run = loop {
-        let run = Run::read(sketch.get(at..).unwrap_or_default()).ok_or(Corrupted)?;
-        if mark.register < first + run.len {
-            break run;
-        }
-        before = Some(at);
-        at += run.size;
-        first += run.len;
-    };
+    let Place { at, first, before, run } = find_run(sketch, mark.register)?;
     if run.rank >= mark.rank {
         return Ok(Marked::Unchanged);
     }

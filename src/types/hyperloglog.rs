@@ -118,9 +118,17 @@ fn add_sparse(
     marks: impl Iterator<Item = Mark>,
     max_size: usize,
 ) -> Result<usize, CmdError> {
-    let (mut sketch, mut encoding, mut changed) =
-        (Sketch::of(entry.view())?.bytes.to_vec(), Encoding::Sparse, 0);
-    for mark in marks {
+    // Most elements have been seen, and are looked for before anything is copied.
+    let mut marks = marks;
+    let bytes = Sketch::of(entry.view())?.bytes;
+    let first = loop {
+        let Some(mark) = marks.next() else { return Ok(0) };
+        if hll::raises_sparse(bytes, mark).map_err(refuse)? {
+            break mark;
+        }
+    };
+    let (mut sketch, mut encoding, mut changed) = (bytes.to_vec(), Encoding::Sparse, 0);
+    for mark in std::iter::once(first).chain(marks) {
         changed += usize::from(raise(&mut sketch, &mut encoding, mark, max_size).map_err(refuse)?);
     }
     if changed > 0 {
@@ -132,12 +140,9 @@ fn add_sparse(
 /// `PFADD key [element ...]`
 pub fn pfadd(srv: &mut Server, c: &mut Client) -> CmdResult {
     let (key, max_size) = (c.argv.key(1), srv.config.hll_sparse_max_bytes as usize);
-    let created = srv.lookup_write::<StringValue>(c.db, key)?.is_none();
-    if created {
-        let entry = new_entry(srv, key, &hll::new_sparse());
-        srv.add_entry(c.db, key, entry);
-    }
-    let mut entry = srv.lookup_write::<StringValue>(c.db, key)?.ok_or(CmdError::NoSuchKey)?;
+    let Some(mut entry) = srv.lookup_write::<StringValue>(c.db, key)? else {
+        return pfadd_new(srv, c);
+    };
     let encoding = Sketch::of(entry.view())?.encoding;
     make_raw(&mut entry);
     let marks = c.argv.iter_from(2).map(Mark::of);
@@ -145,14 +150,29 @@ pub fn pfadd(srv: &mut Server, c: &mut Client) -> CmdResult {
         Encoding::Dense => add_dense(&mut entry, marks)?,
         Encoding::Sparse => add_sparse(&mut entry, marks, max_size)?,
     };
-    let updated = changed + usize::from(created);
-    if updated > 0 {
+    if changed > 0 {
         let (at, byte) = hll::mark_to_note(Sketch::of(entry.view())?.bytes);
         entry.write_at(at, &byte);
         drop(entry);
-        publish_change(srv, c.db, key, updated);
+        publish_change(srv, c.db, key, changed);
     }
-    c.out.int((updated > 0).into());
+    c.out.int((changed > 0).into());
+    Ok(())
+}
+
+/// PFADD to a key that is not there.
+fn pfadd_new(srv: &mut Server, c: &mut Client) -> CmdResult {
+    let (key, max_size) = (c.argv.key(1), srv.config.hll_sparse_max_bytes as usize);
+    let (mut sketch, mut encoding, mut changed) = (hll::new_sparse(), Encoding::Sparse, 0);
+    for mark in c.argv.iter_from(2).map(Mark::of) {
+        changed += usize::from(raise(&mut sketch, &mut encoding, mark, max_size).map_err(refuse)?);
+    }
+    let (at, byte) = hll::mark_to_note(&sketch);
+    sketch[at] = byte[0];
+    let entry = new_entry(srv, key, &sketch);
+    srv.add_entry(c.db, key, entry);
+    publish_change(srv, c.db, key, changed + 1);
+    c.out.int(1);
     Ok(())
 }
 
