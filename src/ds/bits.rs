@@ -2,7 +2,8 @@
 //!
 //! # Unsafe code
 //!
-//! One call: [`count_ones`] has a version for processors with AVX2, which may be called where they have it.
+//! Two calls: [`count_ones`] has versions for processors with AVX-512 and with AVX2, each of which may be called where
+//! they have it.
 
 use std::ops::RangeInclusive;
 
@@ -18,10 +19,24 @@ const BLOCK: usize = 64;
 #[inline]
 pub fn count_ones(bytes: &[u8]) -> u64 {
     #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f")
+        && std::arch::is_x86_feature_detected!("avx512vpopcntdq")
+    {
+        // SAFETY: the processor has what the function is compiled for.
+        return unsafe { count_ones_avx512(bytes) };
+    }
+    #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("popcnt") {
         // SAFETY: the processor has what the function is compiled for.
         return unsafe { count_ones_avx2(bytes) };
     }
+    count_ones_portable(bytes)
+}
+
+/// [`count_ones_portable`] in the instructions of processors that count the bits of eight words at once.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vpopcntdq")]
+fn count_ones_avx512(bytes: &[u8]) -> u64 {
     count_ones_portable(bytes)
 }
 
