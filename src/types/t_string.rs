@@ -436,11 +436,26 @@ fn check_pairs(argv: &Argv, command: &'static str) -> CmdResult {
     if argv.len().is_multiple_of(2) { Err(CmdError::Arity(command)) } else { Ok(()) }
 }
 
+/// Pairs whose keys are looked up side by side.
+const PAIRS_AHEAD: usize = 16;
+
+/// Stores all pairs. The memory that several keys lie in is asked for together, so that it is waited for once.
 fn store_pairs(srv: &mut Server, c: &Client) {
-    for i in (1..c.argv.len()).step_by(2) {
-        let key = c.argv.key(i);
-        srv.set_key(c.db, key, new_value(&c.argv, i + 1), Expiry::Clear);
-        publish(srv, c.db, "set", key);
+    for first in (1..c.argv.len()).step_by(2 * PAIRS_AHEAD) {
+        let table = &srv.dbs[c.db].keys;
+        let pairs = PAIRS_AHEAD.min((c.argv.len() - first) / 2);
+        let mut keys = [Key { bytes: b"", hash: 0 }; PAIRS_AHEAD];
+        for (nth, key) in keys[..pairs].iter_mut().enumerate() {
+            *key = c.argv.key(first + 2 * nth);
+            table.prefetch_bucket(key.hash);
+        }
+        for key in &keys[..pairs] {
+            table.prefetch_entry(key.hash);
+        }
+        for (nth, key) in keys[..pairs].iter().enumerate() {
+            srv.set_key(c.db, *key, new_value(&c.argv, first + 2 * nth + 1), Expiry::Clear);
+            publish(srv, c.db, "set", *key);
+        }
     }
 }
 
