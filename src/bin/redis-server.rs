@@ -1,6 +1,13 @@
-//! The server: see `ochre::server::start`.
+//! The server, and what it is under other names: see `ochre::server::start`, `ochre::persistence::aof::check`.
+
+use std::ffi::OsString;
+use std::path::Path;
 
 fn main() {
-    let args = std::env::args_os().skip(1).collect();
-    std::process::exit(ochre::server::start::main(args));
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let name = args.first().and_then(|program| Path::new(program).file_name()).unwrap_or_default();
+    std::process::exit(match name.to_string_lossy() {
+        name if name.contains("redis-check-aof") => ochre::persistence::aof::check::main(&args),
+        _ => ochre::server::start::main(args.into_iter().skip(1).collect()),
+    });
 }

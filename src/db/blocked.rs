@@ -29,6 +29,7 @@ use mio::Token;
 
 use crate::db::object::Type;
 use crate::ds::numbers;
+use crate::persistence::aof::waitaof::AofWait;
 use crate::server::client::{ClientFlags, ClientId};
 use crate::server::commands::CommandSpec;
 use crate::server::{Argv, Client, CmdError, Server, dispatch, networking};
@@ -36,8 +37,7 @@ use crate::server::{Argv, Client, CmdError, Server, dispatch, networking};
 /// The wait of a client.
 #[derive(Debug)]
 pub struct BlockState {
-    /// The type of value that it waits for; `None` if it waits for a flush to be done.
-    waits_for: Option<Type>,
+    waits_for: Wait,
     /// Whether it also wants to know that a key is gone.
     on_nokey: bool,
     /// Its database.
@@ -51,10 +51,28 @@ pub struct BlockState {
     argv: Argv,
 }
 
+/// What a client can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// One of its keys holds a value of this type.
+    Value(Type),
+    /// The keys that it removed are freed.
+    Flush,
+    /// What it wrote is on disk.
+    Aof(AofWait),
+}
+
+impl Wait {
+    /// The type of value, if that is it.
+    fn value_type(self) -> Option<Type> {
+        if let Wait::Value(value_type) = self { Some(value_type) } else { None }
+    }
+}
+
 impl BlockState {
     /// Whether the command is not over: it will be run again.
     pub fn runs_again(&self) -> bool {
-        self.waits_for.is_some()
+        self.waits_for.value_type().is_some()
     }
 }
 
@@ -79,6 +97,8 @@ pub struct Blocked {
     /// Waiting clients that want to know that their key is gone.
     on_nokey: usize,
     clients: usize,
+    /// Who waits for the disk.
+    waiting_for_aof: Vec<ClientId>,
     next_place: u64,
     /// Keys that became ready and were not served yet.
     ready: Vec<(usize, Bytes)>,
@@ -206,7 +226,7 @@ pub fn block_for_keys(
     }
     c.flags.insert(ClientFlags::BLOCKED);
     c.blocked = Some(Box::new(BlockState {
-        waits_for: Some(waits_for),
+        waits_for: Wait::Value(waits_for),
         on_nokey,
         db: c.db,
         keys: waits,
@@ -225,25 +245,46 @@ pub fn set_waiting_argv(c: &mut Client, argv: Argv) {
 
 /// Has the client wait until the keys that its command removed are freed: until [`finish_flushes`].
 pub fn block_for_flush(srv: &mut Server, c: &mut Client) {
+    block_without_keys(srv, c, Wait::Flush, None);
+}
+
+/// Has the client wait until what it wrote is on disk, or until `deadline_ms`; the reply is how far it is then.
+pub fn block_for_aof(srv: &mut Server, c: &mut Client, wait: AofWait, deadline_ms: Option<u64>) {
+    srv.blocked.waiting_for_aof.push(c.handle);
+    block_without_keys(srv, c, Wait::Aof(wait), deadline_ms);
+}
+
+fn block_without_keys(srv: &mut Server, c: &mut Client, waits_for: Wait, deadline_ms: Option<u64>) {
     debug_assert!(c.blocked.is_none() && c.may_block());
     srv.blocked.clients += 1;
+    srv.blocked.deadlines.extend(deadline_ms.map(|deadline_ms| (deadline_ms, c.handle)));
     c.flags.insert(ClientFlags::BLOCKED);
     c.blocked = Some(Box::new(BlockState {
-        waits_for: None,
+        waits_for,
         on_nokey: false,
         db: c.db,
         keys: Vec::new(),
-        deadline_ms: None,
+        deadline_ms,
         spec: c.spec(),
         argv: Argv::default(),
     }));
+}
+
+/// The clients that wait for the disk, and what for.
+pub fn waiting_for_aof(srv: &Server) -> Vec<(ClientId, AofWait)> {
+    let wait_of = |id: &ClientId| match srv.clients.get(*id)?.blocked.as_ref()?.waits_for {
+        Wait::Aof(wait) => Some((*id, wait)),
+        _ => None,
+    };
+    srv.blocked.waiting_for_aof.iter().filter_map(wait_of).collect()
 }
 
 /// Answers the clients whose flushes are done.
 pub fn finish_flushes(srv: &mut Server) {
     while let Some(token) = srv.bio.next_done() {
         let id = networking::client_of(Token(token));
-        if srv.clients.get(id).and_then(|c| c.blocked.as_ref()).is_some_and(|state| !state.runs_again()) {
+        let waits_for = srv.clients.get(id).and_then(|c| c.blocked.as_ref()).map(|state| state.waits_for);
+        if waits_for == Some(Wait::Flush) {
             unblock(srv, id, Unblock::Timeout);
         }
     }
@@ -264,8 +305,10 @@ fn forget(srv: &mut Server, c: &mut Client) -> Option<BlockState> {
         }
     }
     blocked.clients -= 1;
-    if let Some(waits_for) = state.waits_for {
-        blocked.by_type[waits_for as usize] -= 1;
+    match state.waits_for {
+        Wait::Value(value_type) => blocked.by_type[value_type as usize] -= 1,
+        Wait::Aof(_) => blocked.waiting_for_aof.retain(|id| *id != c.handle),
+        Wait::Flush => {}
     }
     blocked.on_nokey -= usize::from(state.on_nokey);
     if let Some(deadline_ms) = state.deadline_ms {
@@ -341,7 +384,7 @@ fn serve_key(srv: &mut Server, db: usize, key: Bytes) {
         let Some(state) = srv.clients.get(id).and_then(|c| c.blocked.as_ref()).filter(|_| still_waits) else {
             continue;
         };
-        let (waits_for, on_nokey) = (state.waits_for, state.on_nokey);
+        let (waits_for, on_nokey) = (state.waits_for.value_type(), state.on_nokey);
         let now_ms = srv.clock.unix_ms;
         let entry = srv.dbs[db].keys.find(srv.key_of(&name.1)).filter(|entry| !entry.expired(now_ms));
         if on_nokey || entry.is_some_and(|entry| Some(entry.value_type()) == waits_for) {
@@ -401,10 +444,11 @@ pub fn unblock(srv: &mut Server, id: ClientId, how: Unblock) -> bool {
         let stats = srv.stats.command(state.spec.id);
         stats.calls += 1;
         stats.failed += u64::from(how == Unblock::Error);
-        match how {
-            Unblock::Timeout if !state.runs_again() => c.out.ok(),
-            Unblock::Timeout => c.out.null_array(),
-            Unblock::Error => {
+        match (how, state.waits_for) {
+            (Unblock::Timeout, Wait::Flush) => c.out.ok(),
+            (Unblock::Timeout, Wait::Aof(wait)) => wait.reply(srv, &mut c),
+            (Unblock::Timeout, Wait::Value(_)) => c.out.null_array(),
+            (Unblock::Error, _) => {
                 let error = CmdError::text("UNBLOCKED client unblocked via CLIENT UNBLOCK");
                 dispatch::reply_error(srv, &mut c, &error);
             }
@@ -413,6 +457,17 @@ pub fn unblock(srv: &mut Server, id: ClientId, how: Unblock) -> bool {
     }
     networking::finish(srv, c);
     waited
+}
+
+/// Ends the wait of a client that did not wait for keys, with what `reply` answers.
+pub fn unblock_with(srv: &mut Server, id: ClientId, reply: impl FnOnce(&mut Server, &mut Client)) {
+    let Some(mut c) = srv.clients.check_out(id) else { return };
+    if let Some(state) = forget(srv, &mut c) {
+        srv.stats.command(state.spec.id).calls += 1;
+        reply(srv, &mut c);
+        release(srv, &mut c);
+    }
+    networking::finish(srv, c);
 }
 
 /// Ends the waits whose time is up, serves keys that became ready outside of commands, and lets clients go on.

@@ -80,7 +80,7 @@ fn expire_generic(srv: &mut Server, c: &mut Client, unit: Unit, base_ms: i64) ->
     let when = c.argv.int(2)?;
     let at_ms = when.checked_mul(unit as i64).and_then(|ms| ms.checked_add(base_ms)).ok_or_else(invalid)?;
     let key = c.argv.key(1);
-    let now_ms = srv.clock.unix_ms as i64;
+    let now_ms = srv.clock.expiry_ms as i64;
     let Some(mut entry) = srv.lookup_mut(c.db, key) else {
         c.out.int(0);
         return Ok(());

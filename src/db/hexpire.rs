@@ -65,7 +65,7 @@ pub fn remove_due(srv: &mut Server, db: usize, key: Key<'_>) {
     if srv.expiry_paused() {
         return;
     }
-    let now_ms = srv.clock.unix_ms as i64;
+    let now_ms = srv.clock.expiry_ms as i64;
     let Some(mut entry) = srv.dbs[db].keys.find_mut(key) else { return };
     let (names, emptied) = pop(&mut entry.object_mut(), now_ms, usize::MAX);
     drop(entry);
@@ -104,7 +104,7 @@ pub fn active_cycle(srv: &mut Server) {
     if srv.expiry_paused() {
         return;
     }
-    let now_ms = srv.clock.unix_ms as i64;
+    let now_ms = srv.clock.expiry_ms as i64;
     let (start_ns, limit_ns) = (monotonic::now_ns(), cron::share_ns(srv, PERCENT).max(1));
     // Databases take turns at being the first, in case the time does not suffice for all.
     let count = srv.dbs.len();

@@ -158,7 +158,7 @@ impl Server {
     /// The entry of `key` for a command that reads it.
     #[inline]
     pub fn lookup(&mut self, db: usize, key: Key<'_>, flags: LookupFlags) -> Option<EntryRef<'_>> {
-        let now_ms = self.clock.unix_ms;
+        let now_ms = self.clock.expiry_ms;
         let touch = if flags.has(LookupFlags::NO_TOUCH) { Touch::Not } else { self.touch() };
         let mut expired = false;
         let found = lend::<Shared, _>(self, |srv| {
@@ -201,7 +201,7 @@ impl Server {
     /// The entry of `key` for a command that writes it.
     #[inline]
     pub fn lookup_mut(&mut self, db: usize, key: Key<'_>) -> Option<EntryMut<'_>> {
-        let now_ms = self.clock.unix_ms;
+        let now_ms = self.clock.expiry_ms;
         let touch = self.touch();
         let mut expired = false;
         let found = lend::<Mutable, _>(self, |srv| {
@@ -275,7 +275,7 @@ impl Server {
 
     #[inline]
     fn store(&mut self, db: usize, key: Key<'_>, value: NewStr<'_>, expiry: Expiry) -> Stored {
-        let (now_ms, touch, initial_clock) = (self.clock.unix_ms, self.touch(), self.initial_clock());
+        let (now_ms, touch, initial_clock) = (self.clock.expiry_ms, self.touch(), self.initial_clock());
         match self.dbs[db].keys.place(key) {
             Place::Taken(mut entry) if entry.view().expired(now_ms) => {
                 let expiry = if expiry == Expiry::Keep { Expiry::Clear } else { expiry };
@@ -343,7 +343,7 @@ impl Server {
 
     /// [`Server::delete`], with the value freed `lazily` or not.
     pub fn delete_with(&mut self, db: usize, key: Key<'_>, lazily: bool) -> bool {
-        let now_ms = self.clock.unix_ms;
+        let now_ms = self.clock.expiry_ms;
         let Some(entry) = self.dbs[db].keys.remove(key) else { return false };
         let expired = entry.view().expired(now_ms);
         lazyfree::dispose(self, entry, lazily);
@@ -388,7 +388,7 @@ impl Server {
     /// A key chosen at random. Expired ones that it comes across are deleted; if they may not be, and there are many,
     /// one of them is what is returned.
     pub fn random_key(&mut self, db: usize) -> Option<EntryRef<'_>> {
-        let now_ms = self.clock.unix_ms;
+        let now_ms = self.clock.expiry_ms;
         let mut tries = if self.expiry_paused() { RANDOM_KEY_TRIES } else { usize::MAX };
         let mut srv = self;
         loop {

@@ -19,6 +19,8 @@ pub enum JobKind {
     LazyFree,
     /// Closing a file whose last link is gone: the system frees its blocks then.
     CloseFile,
+    /// Syncing the append-only file.
+    Aof,
 }
 
 /// A job, and the token under which its end is reported, if it is.
@@ -89,6 +91,7 @@ fn block_signals() {
 pub struct Bio {
     lazy_free: Worker,
     close_file: Worker,
+    aof: Worker,
     done: Receiver<usize>,
 }
 
@@ -114,7 +117,8 @@ impl Bio {
         let reports = Reports { done: sender, waker: waker.map(Arc::new) };
         Ok(Bio {
             lazy_free: Worker::start("bio_lazy_free", prepare.clone(), reports.clone())?,
-            close_file: Worker::start("bio_close_file", prepare, reports)?,
+            close_file: Worker::start("bio_close_file", prepare.clone(), reports.clone())?,
+            aof: Worker::start("bio_aof", prepare, reports)?,
             done,
         })
     }
@@ -123,6 +127,7 @@ impl Bio {
         match kind {
             JobKind::LazyFree => &self.lazy_free,
             JobKind::CloseFile => &self.close_file,
+            JobKind::Aof => &self.aof,
         }
     }
 
@@ -148,6 +153,16 @@ impl Bio {
         self.done.try_recv().ok()
     }
 
+    /// Waits until all jobs of this kind are done.
+    pub fn drain(&self, kind: JobKind) {
+        if self.pending(kind) > 0 {
+            let (done, wait) = channel::<()>();
+            self.submit(kind, move || drop(done));
+            // Nothing is ever sent: the wait ends with the other end of the channel, when the queue has come to it.
+            let _ = wait.recv();
+        }
+    }
+
     /// Jobs of this kind that are not done.
     pub fn pending(&self, kind: JobKind) -> usize {
         self.worker(kind).pending.load(Ordering::Acquire)
@@ -165,9 +180,9 @@ mod tests {
             move || ready.send(std::thread::current().name().map(str::to_owned)).unwrap(),
             None,
         );
-        let mut names: Vec<_> = names.iter().take(2).flatten().collect();
+        let mut names: Vec<_> = names.iter().take(3).flatten().collect();
         names.sort();
-        assert_eq!(names, ["bio_close_file", "bio_lazy_free"]);
+        assert_eq!(names, ["bio_aof", "bio_close_file", "bio_lazy_free"]);
         drop(bio.unwrap());
     }
 
@@ -183,6 +198,18 @@ mod tests {
         while bio.pending(JobKind::LazyFree) > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_drained_queue_is_empty() {
+        let bio = Bio::start().unwrap();
+        let (done, results) = channel();
+        bio.submit(JobKind::Aof, move || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            done.send(1).unwrap();
+        });
+        bio.drain(JobKind::Aof);
+        assert_eq!(results.try_recv(), Ok(1));
     }
 
     #[test]

@@ -8,10 +8,12 @@
 //! | `dump.rs`    | DUMP and RESTORE                                                         |
 //! | `rdb/`       | the format of files and payloads                                         |
 //! | `rio.rs`     | where their bytes go to and come from                                    |
+//! | `aof/`       | the append-only file                                                     |
 //!
 //! [`State`] is what the server owns of all this. [`write_refusal`] is the one place that says whether writes must be
 //! refused because they could not be kept.
 
+pub mod aof;
 pub mod child;
 pub mod dump;
 pub mod loading;
@@ -19,6 +21,7 @@ pub mod rdb;
 pub mod rio;
 pub mod save;
 
+use crate::cmd_err;
 use crate::server::commands::CommandFlags;
 use crate::server::{Client, CmdError, CommandSpec, Server};
 
@@ -31,20 +34,26 @@ pub struct State {
     pub loading: loading::State,
     /// When and how the last RDB files came about.
     pub rdb: save::State,
+    /// The append-only file.
+    pub aof: aof::Aof,
 }
 
 impl State {
     /// Whether any command may have to be refused: while this is false, none is.
     #[inline]
     pub fn stands_in_the_way(&self) -> bool {
-        self.loading.is_on() || self.rdb.failed
+        self.loading.is_on() || self.rdb.failed || self.aof.is_failing()
     }
 }
 
 /// Why no command that writes may run at present: what it did could not be kept.
 pub fn write_refusal(srv: &Server) -> Option<CmdError> {
     let rdb = srv.persistence.rdb.failed && !srv.config.save.points.is_empty();
-    (rdb && srv.config.stop_writes_on_bgsave_error).then_some(CmdError::text(
+    if !(rdb && srv.config.stop_writes_on_bgsave_error) {
+        let aof = srv.persistence.aof.disk_error()?;
+        return Some(cmd_err!("MISCONF Errors writing to the AOF file: {aof}"));
+    }
+    Some(CmdError::text(
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that \
          may modify the data set are disabled, because this instance is configured to report errors during writes if RDB \
          snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB \

@@ -110,12 +110,12 @@ impl Argv {
     }
 
     /// The arguments from `from` on.
-    pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &[u8]> + '_ {
+    pub fn iter_from(&self, from: usize) -> impl ExactSizeIterator<Item = &[u8]> + Clone + '_ {
         (from..self.len).map(|i| self.get(i))
     }
 
     /// All arguments.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone + '_ {
         self.iter_from(0)
     }
 

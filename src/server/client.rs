@@ -10,6 +10,7 @@ use crate::db::blocked::BlockState;
 use crate::db::multi::MultiState;
 use crate::db::pubsub::ClientPubsub;
 use crate::io::connection::Connection;
+use crate::server::Server;
 use crate::server::argv::Argv;
 use crate::server::commands::CommandSpec;
 use crate::server::networking::Input;
@@ -166,6 +167,8 @@ pub struct Client {
     pub last_interaction: u64,
     /// Unix time at which the soft output limit was passed, in seconds.
     pub soft_limit_since: Option<u64>,
+    /// The replication offset behind the last command of its that was propagated.
+    pub write_offset: i64,
     /// Commands called.
     pub commands: u64,
     /// Bytes received.
@@ -198,6 +201,33 @@ pub struct ClientInfo {
 }
 
 impl Client {
+    /// A client that is no connection and that nothing holds back: it plays commands back.
+    pub fn detached(srv: &Server) -> Box<Client> {
+        Box::new(Client {
+            flags: ClientFlags::AUTHENTICATED | ClientFlags::DENY_BLOCKING,
+            handle: ClientId::DETACHED,
+            db: 0,
+            argv: Argv::default(),
+            out: Out::default(),
+            input: Input::default(),
+            conn: None,
+            cmd: None,
+            last_cmd: None,
+            id: u64::MAX,
+            created_ms: srv.clock.unix_ms,
+            last_interaction: srv.clock.unix_s(),
+            soft_limit_since: None,
+            write_offset: 0,
+            commands: 0,
+            net_in: 0,
+            net_out: 0,
+            info: ClientInfo::default(),
+            pubsub: None,
+            multi: None,
+            blocked: None,
+        })
+    }
+
     /// Whether the client speaks RESP3.
     pub fn resp3(&self) -> bool {
         self.out.resp3()

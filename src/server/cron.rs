@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::db::{expire, hexpire};
-use crate::persistence::child;
+use crate::persistence::{aof, child};
 use crate::server::client::ClientFlags;
 use crate::server::networking;
 use crate::server::{Server, signals};
@@ -76,6 +76,7 @@ fn server_cron(srv: &mut Server) {
     }
     report(srv);
     clients_cron(srv);
+    aof::cron(srv);
     if srv.debug.active_expire {
         expire::slow_cycle(srv);
         hexpire::active_cycle(srv);

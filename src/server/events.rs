@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::db::{blocked, evict, expire};
+use crate::persistence::aof;
 use crate::server::networking::{self, TOKEN_INTERNAL, WAKER_TOKEN};
 use crate::server::{Server, cron};
 
@@ -49,6 +50,7 @@ pub fn serve_in_between(srv: &mut Server) {
         srv.el.finish(events);
         networking::serve_pending_accepts(srv);
         networking::serve_pending_reads(srv);
+        aof::write::before_sleep(srv);
         networking::flush_pending(srv);
         networking::close_pending(srv);
         if idle || srv.process.exit_requested {
@@ -92,6 +94,7 @@ fn before_sleep(srv: &mut Server) {
     if srv.eviction.unfinished {
         evict::make_room(srv);
     }
+    aof::write::before_sleep(srv);
     networking::flush_pending(srv);
     networking::close_pending(srv);
 }

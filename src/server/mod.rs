@@ -117,6 +117,7 @@ impl Server {
     pub fn reset_stats(&mut self) {
         self.stats.reset();
         self.lazyfree.reset();
+        self.persistence.aof.reset_stats();
     }
 
     /// Works out anew from which duration a command concerns the slow log or the latency monitor.

@@ -15,6 +15,7 @@
 
 use bytes::Bytes;
 
+use crate::persistence::aof::write as aof;
 use crate::server::{Argv, Client, Server};
 
 /// A command for replicas and the append-only file.
@@ -43,6 +44,8 @@ enum Substitute {
 pub struct Propagation {
     /// Whether anybody is to be told.
     pub wanted: bool,
+    /// The replication offset: how many commands were handed on, in this life of the dataset and before.
+    pub offset: i64,
     /// Units that have begun and not ended.
     depth: u32,
     /// Commands of the unit.
@@ -68,6 +71,11 @@ impl Propagation {
     pub fn inside_unit(&self) -> bool {
         self.depth > 0
     }
+
+    /// Whether the command at hand is one of several of a unit: in a transaction, or a script.
+    pub fn in_transaction(&self) -> bool {
+        self.depth > 1
+    }
 }
 
 /// Begins a unit, or a part of the one that goes on.
@@ -88,21 +96,30 @@ pub fn exit(srv: &mut Server) {
 /// Gives the unit to whoever is to be told.
 #[cold]
 fn hand_on(srv: &mut Server) {
-    let mut unit = std::mem::take(&mut srv.propagation.unit);
-    if unit.len() > 1 {
-        let bracket = |word: &'static str, db| Op { db, args: vec![Bytes::from_static(word.as_bytes())] };
-        unit.insert(0, bracket("MULTI", unit[0].db));
-        unit.push(bracket("EXEC", unit[unit.len() - 1].db));
+    let unit = std::mem::take(&mut srv.propagation.unit);
+    let is_transaction = unit.len() > 1;
+    if is_transaction {
+        deliver(srv, None, [&b"MULTI"[..]].into_iter());
     }
-    deliver(srv, unit);
+    for op in &unit {
+        deliver(srv, Some(op.db), op.args.iter().map(|arg| &arg[..]));
+    }
+    if is_transaction {
+        deliver(srv, None, [&b"EXEC"[..]].into_iter());
+    }
 }
 
-/// Where the append-only file and the replicas take what they are told.
-fn deliver(srv: &mut Server, unit: Vec<Op>) {
+/// Where the append-only file and the replicas take what they are told: a command, and the database it runs in, unless it is
+/// one that runs in any.
+#[inline]
+fn deliver<'a>(srv: &mut Server, db: Option<usize>, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
     #[cfg(test)]
-    srv.propagation.sent.extend(unit);
-    #[cfg(not(test))]
-    let _ = (srv, unit);
+    {
+        let args = args.clone().map(Bytes::copy_from_slice).collect();
+        srv.propagation.sent.push(Op { db: db.unwrap_or_default(), args });
+    }
+    srv.propagation.offset += 1;
+    aof::feed(srv, db, args);
 }
 
 fn to_args<A: AsRef<[u8]>>(args: &[A]) -> Vec<Bytes> {
@@ -153,13 +170,23 @@ impl Server {
 
     /// Must be called after it ran; takes what [`Server::begin_command`] gave.
     #[inline]
-    pub fn end_command(&mut self, c: &Client, db: usize, outer: Outer) {
-        if self.propagation.wanted && (self.stats.dirty != outer.dirty || self.propagation.forced) {
+    pub fn end_command(&mut self, c: &mut Client, db: usize, outer: Outer) {
+        if !self.propagation.wanted || (self.stats.dirty == outer.dirty && !self.propagation.forced) {
+            self.propagation.substitute = outer.substitute;
+            self.propagation.forced = outer.forced;
+            return exit(self);
+        }
+        let p = &mut self.propagation;
+        if p.depth == 1 && p.unit.is_empty() && matches!(p.substitute, Substitute::Itself) {
+            // Nearly every write is such a unit of one command as it was sent, and needs no copy.
+            deliver(self, Some(db), c.argv.iter());
+        } else {
             self.collect(&c.argv, db);
         }
         self.propagation.substitute = outer.substitute;
         self.propagation.forced = outer.forced;
         exit(self);
+        c.write_offset = self.propagation.offset;
     }
 
     #[cold]

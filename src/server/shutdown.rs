@@ -7,6 +7,7 @@
 //! therefore refused as one that failed: whoever asks for it must not believe that the dataset is safe. FORCE
 //! leaves nonetheless.
 
+use crate::persistence::aof;
 use crate::server::config::{ShutdownFlags, Supervised};
 use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process, signals};
 
@@ -20,6 +21,10 @@ pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
             return false;
         }
         log::warn!("Error trying to save the DB. Exit anyway.");
+    }
+    if !aof::prepare_shutdown(srv, flags.force) {
+        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
+        return false;
     }
     srv.process.exit_requested = true;
     true

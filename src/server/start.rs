@@ -9,6 +9,7 @@ use crate::db::Db;
 use crate::io::ae::EventLoop;
 use crate::io::bio::Bio;
 use crate::io::monotonic;
+use crate::persistence::aof;
 use crate::server::config::{Config, LoadError, Supervised};
 use crate::server::process::{self, Process};
 use crate::server::setproctitle::TitleArea;
@@ -203,6 +204,9 @@ fn start(srv: &mut Server, background: bool) -> i32 {
     }
     log::info!("Server initialized");
     warn_of_overcommit(srv);
+    if load(srv).is_err() {
+        return 1;
+    }
     if srv.config.port != 0 {
         log::info!("Ready to accept connections tcp");
     }
@@ -217,6 +221,15 @@ fn start(srv: &mut Server, background: bool) -> i32 {
     events::run(srv);
     shutdown::finish(srv);
     srv.process.exit_code
+}
+
+/// Loads the dataset, and opens the files that are written from now on. What fails is logged.
+fn load(srv: &mut Server) -> Result<(), aof::manifest::Logged> {
+    aof::read_manifest(srv)?;
+    if srv.config.appendonly {
+        aof::load_at_start(srv)?;
+    }
+    aof::begin_after_load(srv)
 }
 
 fn check_tcp_backlog(srv: &Server) {

@@ -1,8 +1,6 @@
 //! A server without sockets, for unit tests: commands go through the dispatcher, and what they leave behind is looked at.
 
-use crate::server::client::{ClientFlags, ClientId};
 use crate::server::config::Config;
-use crate::server::networking::Input;
 use crate::server::{Argv, Client, Server, dispatch, start};
 
 /// A server and a client that is no connection.
@@ -19,28 +17,7 @@ impl Bench {
         let mut srv = start::build(Config::default()).expect("a server without sockets can be built");
         srv.propagation.wanted = true;
         srv.refresh_slow_threshold();
-        let client = Client {
-            flags: ClientFlags::AUTHENTICATED | ClientFlags::DENY_BLOCKING,
-            handle: ClientId::DETACHED,
-            db: 0,
-            argv: Argv::default(),
-            out: Default::default(),
-            input: Input::default(),
-            conn: None,
-            cmd: None,
-            last_cmd: None,
-            id: u64::MAX,
-            created_ms: srv.clock.unix_ms,
-            last_interaction: srv.clock.unix_s(),
-            soft_limit_since: None,
-            commands: 0,
-            net_in: 0,
-            net_out: 0,
-            info: Default::default(),
-            pubsub: None,
-            multi: None,
-            blocked: None,
-        };
+        let client = *Client::detached(&srv);
         Bench { srv, client }
     }
 

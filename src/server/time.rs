@@ -17,6 +17,9 @@ pub struct Clock {
     pub unix_ms: u64,
     /// Monotonic time in nanoseconds; also moved on by each command that is timed.
     pub mono_ns: u64,
+    /// The time that expiries are measured by, as Unix time in milliseconds: `unix_ms`, or 0 while they rest.
+    pub expiry_ms: u64,
+    expiries_rest: bool,
 }
 
 /// Unix time in microseconds, read now.
@@ -28,12 +31,22 @@ impl Clock {
     /// The time now.
     pub fn now() -> Clock {
         let unix_us = unix_us();
-        Clock { unix_us, unix_ms: unix_us / 1000, mono_ns: monotonic::now_ns() }
+        let unix_ms = unix_us / 1000;
+        let mono_ns = monotonic::now_ns();
+        Clock { unix_us, unix_ms, mono_ns, expiry_ms: unix_ms, expiries_rest: false }
     }
 
     /// Reads the clocks again.
     pub fn update(&mut self) {
+        let expiries_rest = self.expiries_rest;
         *self = Clock::now();
+        self.rest_expiries(expiries_rest);
+    }
+
+    /// Has nothing expire, or things expire again: commands of an append-only file find what they found when they ran first.
+    pub fn rest_expiries(&mut self, rest: bool) {
+        self.expiries_rest = rest;
+        self.expiry_ms = if rest { 0 } else { self.unix_ms };
     }
 
     /// Unix time in seconds.

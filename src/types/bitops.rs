@@ -172,7 +172,7 @@ fn sources<'s>(srv: &'s mut Server, c: &Client) -> Result<Vec<Cow<'s, [u8]>>, Cm
     for key in &keys {
         srv.lookup_read::<StringValue>(c.db, *key)?;
     }
-    let (now_ms, database) = (srv.clock.unix_ms, &srv.dbs[c.db].keys);
+    let (now_ms, database) = (srv.clock.expiry_ms, &srv.dbs[c.db].keys);
     let source = |key: &Key<'_>| {
         // A lookup has deleted what had expired, unless nothing may be at present.
         let found = database.find(*key).filter(|entry| !entry.expired(now_ms));

@@ -83,7 +83,7 @@ fn with_field<R>(
     name: &[u8],
     work: impl FnOnce(Option<StrRef<'_>>) -> R,
 ) -> R {
-    let now_ms = srv.clock.unix_ms as i64;
+    let now_ms = srv.clock.expiry_ms as i64;
     let Some(entry) = srv.dbs[db].keys.find(key) else { return work(None) };
     match entry.object::<Hash>().get(name) {
         None => return work(None),

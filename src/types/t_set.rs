@@ -328,7 +328,7 @@ impl<'a> Operands<'a> {
         for key in &keys {
             srv.lookup_read::<Set>(db, *key)?;
         }
-        let (now_ms, database) = (srv.clock.unix_ms, &srv.dbs[db].keys);
+        let (now_ms, database) = (srv.clock.expiry_ms, &srv.dbs[db].keys);
         let find = |key: &Key<'_>| {
             // A lookup has deleted what had expired, unless nothing may be at present.
             let entry = database.find(*key).filter(|entry| !entry.expired(now_ms))?;

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::file::os_error_text;
 use super::{Config, Effect};
+use crate::persistence::aof;
 use crate::server::setproctitle::{self, TitleVars};
 use crate::server::{Server, crash, logging, networking, process, setcpuaffinity};
 use crate::zmalloc;
@@ -50,6 +51,13 @@ pub fn apply_effect(srv: &mut Server, effect: Effect) -> Result<(), String> {
         }
         Effect::MaxMemory => {
             apply_max_memory(srv);
+            Ok(())
+        }
+        Effect::AppendOnly => {
+            fixed(aof::apply_config(srv).is_ok(), "Unable to turn on AOF. Check server logs.")
+        }
+        Effect::AofHistory => {
+            aof::delete_history(srv);
             Ok(())
         }
         Effect::SlowThreshold => {

@@ -335,6 +335,32 @@ impl<T: Text> Kind<T> for AnyText {
     }
 }
 
+/// The name of a file or a directory that lies in another: not empty, and no path.
+pub struct EntryName {
+    /// The error for an empty name.
+    pub empty: &'static str,
+    /// The error for a path.
+    pub path: &'static str,
+}
+
+impl<T: Text> Kind<T> for EntryName {
+    fn parse(&self, words: &[&[u8]], _: &T) -> Result<T, Reason> {
+        match words[0] {
+            [] => Err(self.empty.into()),
+            name if name.iter().any(|byte| matches!(byte, b'/' | b'\\')) => Err(self.path.into()),
+            name => Ok(T::from_bytes(name)),
+        }
+    }
+
+    fn show(&self, value: &T) -> Vec<u8> {
+        value.bytes().to_vec()
+    }
+
+    fn write(&self, value: &T) -> Option<Vec<u8>> {
+        Some(quoted(value.bytes()))
+    }
+}
+
 /// A text that is absent when it is empty; a file expresses that by having no line.
 pub struct OptionalText;
 

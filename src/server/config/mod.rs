@@ -49,9 +49,9 @@ pub use effects::{apply_at_start, apply_effect};
 pub use file::{ConfigError, LoadError};
 pub use table::{Config, DIRECTIVES, Directive};
 pub use types::{
-    EvictionPolicy, LogLevel, Named, NotifyFlags, OomScoreAdj, OomValues, OutputLimit, OutputLimits,
-    ProtectedAction, RdbVersion, SanitizeDump, SavePoint, SavePoints, ShutdownFlags, Supervised,
-    SyslogFacility,
+    AppendFsync, EvictionPolicy, LogLevel, Named, NotifyFlags, OomScoreAdj, OomValues, OutputLimit,
+    OutputLimits, ProtectedAction, RdbVersion, SanitizeDump, SavePoint, SavePoints, ShutdownFlags,
+    Supervised, SyslogFacility,
 };
 
 /// Why a value was refused, as the operator reads it.
@@ -112,6 +112,10 @@ pub enum Effect {
     SlowThreshold,
     /// Evict what no longer fits.
     MaxMemory,
+    /// Begin or end to append changes to a file.
+    AppendOnly,
+    /// Delete what rewrites have made superfluous.
+    AofHistory,
 }
 
 /// Where the configuration came from, and what it says beyond the directives' values.

@@ -11,13 +11,13 @@
 use std::path::PathBuf;
 
 use super::kind::{
-    Addresses, AnyText, BufferLimits, Choice, Directory, EventClasses, Field, FileName, Hertz, Int, Kind,
-    Memory, Octal, OomAdjustments, OptionalText, Percentiles, SavePointList, ShutdownOptions, Slot,
-    TitleTemplate, YesNo,
+    Addresses, AnyText, BufferLimits, Choice, Directory, EntryName, EventClasses, Field, FileName, Hertz,
+    Int, Kind, Memory, Octal, OomAdjustments, OptionalText, Percentiles, SavePointList, ShutdownOptions,
+    Slot, TitleTemplate, YesNo,
 };
 use super::types::{
-    EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimits, ProtectedAction, RdbVersion,
-    SanitizeDump, SavePoints, ShutdownFlags, Supervised, SyslogFacility,
+    AppendFsync, EvictionPolicy, LogLevel, NotifyFlags, OomScoreAdj, OomValues, OutputLimits,
+    ProtectedAction, RdbVersion, SanitizeDump, SavePoints, ShutdownFlags, Supervised, SyslogFacility,
 };
 use super::{Effect, Flag, Origin};
 
@@ -315,6 +315,39 @@ directives! {
     /// Bytes of a file after which a load serves clients.
     "loading-process-events-interval-bytes" loading_process_events_interval_bytes: u32 = 512 * 1024,
         Int { min: 1024, max: INT_MAX }, [Hidden];
+
+    // ---- persistence: the append-only file ----
+
+    /// Append every change of the dataset to a file.
+    "appendonly" appendonly: bool = false, YesNo => AppendOnly;
+    /// What the names of the files begin with.
+    "appendfilename" appendfilename: Vec<u8> = b"appendonly.aof".to_vec(), EntryName {
+        empty: "appendfilename can't be empty",
+        path: "appendfilename can't be a path, just a filename",
+    }, [Immutable];
+    /// The directory of the files, in the working directory.
+    "appenddirname" appenddirname: PathBuf = PathBuf::from("appendonlydir"), EntryName {
+        empty: "appenddirname can't be empty",
+        path: "appenddirname can't be a path, just a dirname",
+    }, [Immutable];
+    /// When what was appended is brought to disk.
+    "appendfsync" appendfsync: AppendFsync = AppendFsync::EverySec, Choice;
+    /// Leave that to the system while a child writes a file.
+    "no-appendfsync-on-rewrite" no_appendfsync_on_rewrite: bool = false, YesNo;
+    /// Growth of the files in percent, since the last rewrite, at which the next one begins; 0 begins none.
+    "auto-aof-rewrite-percentage" auto_aof_rewrite_percentage: u32 = 100, Int { min: 0, max: INT_MAX };
+    /// Bytes that the files must have for that.
+    "auto-aof-rewrite-min-size" auto_aof_rewrite_min_size: u64 = 64 * MIB, Memory { min: 0, max: LONG_MAX };
+    /// Cut off what is left of a command at the end of the last file, rather than not start.
+    "aof-load-truncated" aof_load_truncated: bool = true, YesNo;
+    /// Write the dataset as an RDB file when the files are rewritten, and not as commands.
+    "aof-use-rdb-preamble" aof_use_rdb_preamble: bool = true, YesNo;
+    /// Note in the file when commands were appended.
+    "aof-timestamp-enabled" aof_timestamp_enabled: bool = false, YesNo;
+    /// Bring a file to disk as it is rewritten, a bounded amount at a time.
+    "aof-rewrite-incremental-fsync" aof_rewrite_incremental_fsync: bool = true, YesNo;
+    /// Keep files that a rewrite has made superfluous. For tests.
+    "aof-disable-auto-gc" aof_disable_auto_gc: bool = false, YesNo, [Hidden] => AofHistory;
 
     // ---- observation ----
 

@@ -187,6 +187,22 @@ impl Named for OomScoreAdj {
     ];
 }
 
+/// `appendfsync`: when what was appended to the file is brought to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendFsync {
+    /// Once a second.
+    EverySec,
+    /// Before the client is answered.
+    Always,
+    /// When the system does it by itself.
+    No,
+}
+
+impl Named for AppendFsync {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("everysec", Self::EverySec), ("always", Self::Always), ("no", Self::No)];
+}
+
 /// `enable-debug-command` and its like: who may do a thing that is dangerous in the wrong hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtectedAction {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::cmd_err;
 use crate::ds::{glob, numbers};
-use crate::persistence::child;
+use crate::persistence::{aof, child};
 use crate::server::memory::allocator;
 use crate::server::{Client, CmdError, CmdResult, Server, crash, time};
 
@@ -64,6 +64,8 @@ const ANY: usize = usize::MAX;
 const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "ASSERT", args: 0..=ANY, run: assert, usage: "",
         help: &["Crash by an assertion that does not hold."] },
+    Subcommand { name: "AOF-FLUSH-SLEEP", args: 1..=1, run: aof_flush_sleep, usage: " <microsec>",
+        help: &["Have each write to the append-only file begin so many microseconds later."] },
     Subcommand { name: "CRASH-AND-RECOVER", args: 0..=1, run: restart::crash_and_recover, usage: " [<milliseconds>]",
         help: &["Start over without an orderly shutdown, after <milliseconds> (default 0)."] },
     Subcommand { name: "DIGEST", args: 0..=0, run: digest::digest, usage: "",
@@ -76,6 +78,8 @@ const SUBCOMMANDS: &[Subcommand] = &[
         help: &["Keep a copy of <string> that nobody will free."] },
     Subcommand { name: "LISTPACK", args: 1..=1, run: list::listpack, usage: " <key>",
         help: &["Print the listpack that <key> holds to the standard output."] },
+    Subcommand { name: "LOADAOF", args: 0..=0, run: aof::load::debug_loadaof, usage: "",
+        help: &["Write out what is to be appended to the file, forget the dataset, and load it again."] },
     Subcommand { name: "LOG", args: 1..=1, run: log_message, usage: " <message>",
         help: &["Write <message> to the log."] },
     Subcommand { name: "HTSTATS", args: 1..=2, run: object::htstats, usage: " <dbid> [full]",
@@ -172,6 +176,12 @@ fn set_skip_checksum_validation(srv: &mut Server, c: &mut Client) -> CmdResult {
 
 fn pause_cron(srv: &mut Server, c: &mut Client) -> CmdResult {
     srv.debug.pause_cron = switch(c);
+    c.out.ok();
+    Ok(())
+}
+
+fn aof_flush_sleep(srv: &mut Server, c: &mut Client) -> CmdResult {
+    srv.persistence.aof.out.flush_sleep = Duration::from_micros(c.argv.int(2)?.max(0) as u64);
     c.out.ok();
     Ok(())
 }

@@ -7,6 +7,7 @@ use nix::sys::time::TimeVal;
 
 use crate::db::evict;
 use crate::io::monotonic;
+use crate::persistence::aof::AofState;
 use crate::persistence::child::Purpose;
 use crate::server::commands::{COMMANDS, CommandSpec};
 use crate::server::config::{Named, Supervised};
@@ -51,7 +52,7 @@ pub(super) const SECTIONS: &[Section] = &[
         title: "Persistence",
         shown: Shown::ByDefault,
         fields: PERSISTENCE,
-        lines: Some(loading),
+        lines: Some(files),
     },
     Section { name: "threads", title: "Threads", shown: Shown::ByDefault, fields: THREADS, lines: None },
     Section { name: "stats", title: "Stats", shown: Shown::ByDefault, fields: STATS, lines: None },
@@ -217,7 +218,7 @@ const MEMORY: &[Field] = fields! { v;
     "mem_clients_slaves": "0";
     "mem_clients_normal": "{}", v.memory().clients;
     "mem_cluster_links": "0";
-    "mem_aof_buffer": "0";
+    "mem_aof_buffer": "{}", v.srv.persistence.aof.out.buffer_capacity();
     "mem_allocator": "{}", zmalloc::allocator_name();
     "mem_overhead_db_hashtable_rehashing": "0";
     "active_defrag_running": "0";
@@ -244,9 +245,16 @@ const PERSISTENCE: &[Field] = fields! { v;
     "rdb_last_cow_size": "{}", v.srv.persistence.children.last_copied(Purpose::Rdb);
     "rdb_last_load_keys_expired": "{}", v.srv.persistence.loading.keys_expired;
     "rdb_last_load_keys_loaded": "{}", v.srv.persistence.loading.keys_loaded;
-    "aof_enabled": "0";
-    "aof_rewrite_in_progress": "0";
-    "aof_rewrite_scheduled": "0";
+    "aof_enabled": "{}", u8::from(v.srv.persistence.aof.state != AofState::Off);
+    "aof_rewrite_in_progress": "{}", u8::from(v.srv.persistence.children.active() == Some(Purpose::Aof));
+    "aof_rewrite_scheduled": "{}", u8::from(v.srv.persistence.aof.rewrite.scheduled);
+    "aof_last_rewrite_time_sec": "{}", v.srv.persistence.aof.rewrite.last_seconds.map_or(-1, |s| s as i64);
+    "aof_current_rewrite_time_sec": "{}", running_s(v, Purpose::Aof);
+    "aof_last_bgrewrite_status": "{}", ok_or_err(!v.srv.persistence.aof.rewrite.failed);
+    "aof_rewrites": "{}", v.srv.persistence.aof.rewrite.count;
+    "aof_rewrites_consecutive_failures": "{}", v.srv.persistence.aof.rewrite.failures_in_a_row;
+    "aof_last_write_status": "{}", ok_or_err(!v.srv.persistence.aof.is_failing());
+    "aof_last_cow_size": "{}", v.srv.persistence.children.last_copied(Purpose::Aof);
     "module_fork_in_progress": "0";
     "module_fork_last_cow_size": "0";
 };
@@ -261,8 +269,17 @@ fn running_s(v: &View<'_>, purpose: Purpose) -> i64 {
     started_s.map_or(-1, |started_s| v.srv.clock.unix_s().saturating_sub(started_s) as i64)
 }
 
-/// How far a load is, if there is one.
-fn loading(v: &View<'_>, out: &mut String) {
+/// How large the append-only file is, if there is one, and how far a load, if there is one.
+fn files(v: &View<'_>, out: &mut String) {
+    if v.srv.config.appendonly {
+        let aof = &v.srv.persistence.aof;
+        line!(out, "aof_current_size:{}", aof.current_size);
+        line!(out, "aof_base_size:{}", aof.base_size);
+        line!(out, "aof_pending_rewrite:{}", u8::from(aof.rewrite.scheduled));
+        line!(out, "aof_buffer_length:{}", aof.out.buffered());
+        line!(out, "aof_pending_bio_fsync:{}", aof.out.sync.pending());
+        line!(out, "aof_delayed_fsync:{}", aof.out.delayed_syncs);
+    }
     let Some(loading) = v.srv.persistence.loading.current() else { return };
     line!(out, "loading_start_time:{}", loading.start_s);
     line!(out, "loading_total_bytes:{}", loading.total_bytes);
@@ -349,7 +366,7 @@ const REPLICATION: &[Field] = fields! { v;
     "master_failover_state": "no-failover";
     "master_replid": "{}", v.srv.process.run_id;
     "master_replid2": "0000000000000000000000000000000000000000";
-    "master_repl_offset": "0";
+    "master_repl_offset": "{}", v.srv.propagation.offset;
     "second_repl_offset": "-1";
     "repl_backlog_active": "0";
     "repl_backlog_first_byte_offset": "0";

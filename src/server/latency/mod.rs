@@ -58,10 +58,24 @@ pub enum Event {
     Fork,
     /// The removal of the file that a child has left unfinished.
     UnlinkTempFile,
+    /// A write to the append-only file.
+    AofWrite,
+    /// One while the file was being synced.
+    AofWritePendingFsync,
+    /// One while a child was at work.
+    AofWriteActiveChild,
+    /// One without either.
+    AofWriteAlone,
+    /// A sync of the append-only file that clients waited for.
+    AofFsyncAlways,
+    /// The question for the size of a file.
+    AofStat,
+    /// A rename at the end of a rewrite.
+    AofRename,
 }
 
 /// Every kind of event with its name; the position is that of its samples.
-const EVENTS: [(Event, &str); 8] = [
+const EVENTS: [(Event, &str); 15] = [
     (Event::Command, "command"),
     (Event::FastCommand, "fast-command"),
     (Event::ExpireCycle, "expire-cycle"),
@@ -70,6 +84,13 @@ const EVENTS: [(Event, &str); 8] = [
     (Event::EvictionDel, "eviction-del"),
     (Event::Fork, "fork"),
     (Event::UnlinkTempFile, "rdb-unlink-temp-file"),
+    (Event::AofWrite, "aof-write"),
+    (Event::AofWritePendingFsync, "aof-write-pending-fsync"),
+    (Event::AofWriteActiveChild, "aof-write-active-child"),
+    (Event::AofWriteAlone, "aof-write-alone"),
+    (Event::AofFsyncAlways, "aof-fsync-always"),
+    (Event::AofStat, "aof-fstat"),
+    (Event::AofRename, "aof-rename"),
 ];
 
 /// When something was slow, and how slow.

@@ -72,6 +72,8 @@ pub struct Net {
     pub pending_write: Vec<ClientId>,
     /// Clients with input that is to be read or processed on the next turn.
     pub pending_read: Vec<ClientId>,
+    /// Whether replies wait for the end of the turn, because the append-only file is to be written first.
+    pub hold_replies: bool,
     /// Listeners with more connections waiting.
     pub pending_accept: Vec<usize>,
     /// Clients that are to be closed before the loop sleeps.
@@ -659,6 +661,7 @@ pub fn create_client(srv: &mut Server, conn: Connection) -> std::io::Result<Clie
             created_ms: now.unix_ms,
             last_interaction: now.unix_s(),
             soft_limit_since: None,
+            write_offset: 0,
             commands: 0,
             net_in: 0,
             net_out: 0,

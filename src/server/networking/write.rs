@@ -17,6 +17,9 @@ pub fn flush(srv: &mut Server, c: &mut Client) {
     if c.out.is_empty() || c.flags.contains(ClientFlags::CLOSE_ASAP) {
         return;
     }
+    if srv.net.hold_replies {
+        return queue_write(srv, c);
+    }
     if c.flags.contains(ClientFlags::WRITE_STALLED) {
         return check_output_limits(srv, c);
     }

@@ -37,7 +37,7 @@ pub(crate) fn limits(srv: &Server) -> Limits {
 
 /// The time that expiries are compared with.
 fn now_ms(srv: &Server) -> i64 {
-    srv.clock.unix_ms as i64
+    srv.clock.expiry_ms as i64
 }
 
 /// Argument `i` as a value to store.
