@@ -201,7 +201,7 @@ fn checked_len<F: Format>(header: &[u8]) -> usize {
 fn layout(len: usize) -> Layout {
     let size = good_size(len);
     assert!(size >= len, "a blob is smaller than the address space");
-    Layout::from_size_align(size, ALIGN).expect("size classes end before half of the address space")
+    Layout::from_size_align(size, ALIGN).expect("a blob is smaller than the address space")
 }
 
 impl<F: Format> Drop for Blob<F> {
