@@ -270,6 +270,12 @@ fn block_without_keys(srv: &mut Server, c: &mut Client, waits_for: Wait, deadlin
     }));
 }
 
+/// Whether a client waits for the disk.
+#[inline]
+pub fn any_waits_for_aof(srv: &Server) -> bool {
+    !srv.blocked.waiting_for_aof.is_empty()
+}
+
 /// The clients that wait for the disk, and what for.
 pub fn waiting_for_aof(srv: &Server) -> Vec<(ClientId, AofWait)> {
     let wait_of = |id: &ClientId| match srv.clients.get(*id)?.blocked.as_ref()?.waits_for {

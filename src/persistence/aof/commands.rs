@@ -12,6 +12,8 @@
 //! | hash       | `HMSET` …, an `HPEXPIREAT` for each field that has an expiry                                   |
 //! | stream     | an `XADD` for each entry, `XSETID`; `XGROUP CREATE` for each group, and for each of its consumers `XCLAIM` for each entry that is pending, or `XGROUP CREATECONSUMER` |
 //! | expiry     | `PEXPIREAT`                                                                                   |
+//!
+//! Functions come first, as `FUNCTION LOAD` with the source of each library.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -19,6 +21,7 @@ use std::ops::ControlFlow;
 use crate::db::object::stream::{Consumer, Group, StreamId};
 use crate::db::object::{Collection, EntryRef, Hash, List, Set, Stream, Type, ZSet, zset};
 use crate::ds::numbers::format_f64;
+use crate::persistence::rdb::Dataset;
 use crate::server::Server;
 
 use super::write::{put_bulk, put_command, put_count, timestamp_annotation};
@@ -42,6 +45,9 @@ pub fn write_dataset(srv: &Server, out: &mut dyn Write, progress: &mut dyn FnMut
     if srv.config.aof_timestamp_enabled {
         let now_s = crate::server::time::unix_us() / 1_000_000;
         buf.extend_from_slice(timestamp_annotation(now_s).as_bytes());
+    }
+    for source in Dataset::of(srv).functions {
+        put_command(&mut buf, [&b"FUNCTION"[..], b"LOAD", source].into_iter());
     }
     let mut keys = 0;
     for db in srv.dbs.iter().filter(|db| !db.is_empty()) {

@@ -441,3 +441,154 @@ pub fn debug_loadaof(srv: &mut Server, c: &mut Client) -> CmdResult {
         _ => Err(CmdError::text("ERR Error trying to load the AOF files, check server logs.")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::keyspace;
+    use crate::server::testing::Bench;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    /// A server whose list names one incremental file, in a directory of its own.
+    struct Playground {
+        bench: Bench,
+        dir: tempfile::TempDir,
+    }
+
+    impl Playground {
+        fn new() -> Playground {
+            let mut bench = Bench::new();
+            let dir = tempfile::tempdir().unwrap();
+            bench.srv.config.appenddirname = dir.path().to_owned();
+            let home = Home::of(&bench.srv.config);
+            bench.srv.persistence.aof.manifest.new_incr(&home, 0);
+            Playground { bench, dir }
+        }
+
+        fn file(&self) -> std::path::PathBuf {
+            self.dir.path().join("appendonly.aof.1.incr.aof")
+        }
+
+        /// Loads these bytes into empty databases.
+        fn load(&mut self, bytes: &[u8]) -> Result<Loaded, Logged> {
+            std::fs::write(self.file(), bytes).unwrap();
+            keyspace::empty(&mut self.bench.srv);
+            load_files(&mut self.bench.srv)
+        }
+    }
+
+    fn encode(lines: &[&str]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            write::put_command(&mut bytes, words.iter().copied());
+        }
+        bytes
+    }
+
+    #[test]
+    fn commands_run_in_order_and_in_their_databases() {
+        let mut play = Playground::new();
+        let lines = ["SELECT 0", "SET a 1", "MULTI", "INCR a", "SELECT 3", "SET b x", "EXEC", "INCR a"];
+        assert_eq!(play.load(&encode(&lines)), Ok(Loaded::All));
+        assert_eq!(play.bench.run("GET a"), "$1\r\n2\r\n");
+        assert_eq!(play.bench.run("SELECT 3"), "+OK\r\n");
+        assert_eq!(play.bench.run("MGET a b"), "*2\r\n$1\r\n1\r\n$1\r\nx\r\n");
+        assert!(!play.bench.srv.persistence.loading.is_on() && play.bench.srv.propagation.sent.is_empty());
+    }
+
+    #[test]
+    fn nothing_expires_while_commands_run() {
+        let mut play = Playground::new();
+        let lines =
+            ["RPUSH list a", "PEXPIREAT list 1000", "RPUSH list b", "SET kept 1", "SET gone x PXAT 1000"];
+        assert_eq!(play.load(&encode(&lines)), Ok(Loaded::All));
+        assert_eq!(play.bench.srv.dbs[0].len(), 3);
+        assert_eq!(play.bench.run("LLEN list"), ":0\r\n");
+        assert_eq!(play.bench.run("EXISTS kept gone"), ":1\r\n");
+    }
+
+    #[test]
+    fn what_is_left_of_a_command_or_a_transaction_is_cut_off() {
+        let whole = encode(&["SET a 1", "SET b 2"]);
+        for rest in [
+            encode(&["MULTI", "SET a 5"]),
+            encode(&["MULTI"]),
+            encode(&["SET a 5"])[..12].to_vec(),
+            b"#TS:1".to_vec(),
+        ] {
+            let mut play = Playground::new();
+            let bytes = [&whole[..], &rest].concat();
+            assert_eq!(play.load(&bytes), Ok(Loaded::Truncated));
+            assert_eq!(play.bench.run("MGET a b"), "*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+            assert_eq!(std::fs::read(play.file()).unwrap(), whole);
+            play.bench.srv.config.aof_load_truncated = false;
+            assert_eq!(play.load(&bytes), Err(Logged));
+            assert_eq!(std::fs::read(play.file()).unwrap(), bytes);
+        }
+    }
+
+    #[test]
+    fn what_cannot_have_been_written_is_refused() {
+        for lines in [&["NOSUCH a"][..], &["SET a"], &["CONFIG NOSUCH"], &["GET"]] {
+            assert_eq!(Playground::new().load(&encode(lines)), Err(Logged), "{lines:?}");
+        }
+        assert_eq!(Playground::new().load(b"!!!"), Err(Logged));
+    }
+
+    /// Ten thousand files with bytes changed, added, taken away or repeated: each is loaded or refused.
+    #[test]
+    fn damaged_files_are_loaded_or_refused() {
+        let mut play = Playground::new();
+        let mut rng = StdRng::seed_from_u64(7);
+        let whole = encode(&[
+            "SELECT 0",
+            "SET a 1",
+            "RPUSH l a 1 b 22 c",
+            "MULTI",
+            "SADD s 1 2 3 x",
+            "ZADD z 1.5 a 2 b",
+            "EXEC",
+            "HSET h f v g 12",
+            "HPEXPIREAT h 99999999999999 FIELDS 1 f",
+            "XADD x 1-1 a b",
+            "XGROUP CREATE x g 0",
+            "XCLAIM x g c 0 1-1 TIME 1700000000000 RETRYCOUNT 3 FORCE JUSTID",
+            "PEXPIREAT a 99999999999999",
+            "SETBIT bits 100 1",
+            "APPEND a xyz",
+            "SORT l ALPHA STORE l2",
+            "SELECT 7",
+            "PFADD p a b",
+            "DEL l",
+        ]);
+        let (mut loaded, mut refused) = (0, 0);
+        for _ in 0..10_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..rng.random_range(1..4) {
+                let at = rng.random_range(0..bytes.len());
+                match rng.random_range(0..5) {
+                    0 => bytes[at] = rng.random(),
+                    1 => bytes[at] = b"0123456789*$\r\n-"[rng.random_range(0..15)],
+                    2 => bytes.truncate(at.max(1)),
+                    3 => drop(bytes.drain(at..(at + rng.random_range(1..9)).min(bytes.len()))),
+                    _ => {
+                        let piece = bytes[at..(at + rng.random_range(1..40)).min(bytes.len())].to_vec();
+                        let to = rng.random_range(0..bytes.len());
+                        drop(bytes.splice(to..to, piece));
+                    }
+                }
+                if bytes.is_empty() {
+                    bytes.push(b'*');
+                }
+            }
+            match play.load(&bytes) {
+                Ok(_) => loaded += 1,
+                Err(Logged) => refused += 1,
+            }
+            assert!(!play.bench.srv.persistence.loading.is_on());
+        }
+        assert!(loaded > 1000 && refused > 1000, "{loaded} loaded, {refused} refused");
+    }
+}

@@ -79,6 +79,9 @@ pub(super) fn note_progress(srv: &mut Server) {
     if aof.state == AofState::On {
         aof.synced_offset = Some(aof.out.sync.synced_offset());
     }
+    if !blocked::any_waits_for_aof(srv) {
+        return;
+    }
     for (id, wait) in blocked::waiting_for_aof(srv) {
         if wait.local && !srv.config.appendonly {
             blocked::unblock_with(srv, id, |srv, c| {

@@ -196,11 +196,10 @@ pub fn feed<'a>(srv: &mut Server, db: Option<usize>, args: impl ExactSizeIterato
 
 /// What the end of a turn brings: the buffer is written, and who waits for the disk is told how far it is.
 pub fn before_sleep(srv: &mut Server) {
-    if srv.persistence.aof.state == AofState::Off {
-        return;
+    if srv.persistence.aof.state != AofState::Off {
+        flush(srv, false);
+        srv.net.hold_replies = false;
     }
-    flush(srv, false);
-    srv.net.hold_replies = false;
     super::waitaof::note_progress(srv);
 }
 

@@ -42,6 +42,9 @@ const READ_SIZE: usize = 64 * 1024;
 /// Bytes of one big argument read in a turn.
 const BIG_READ_LIMIT: usize = 1024 * 1024;
 
+/// Chunks for replies that are kept for the next clients. As many are in use at a time where replies wait for the end of the turn.
+const CHUNKS_KEPT: usize = 64;
+
 /// Commands parsed ahead of being called.
 const BATCH: usize = 64;
 
@@ -546,7 +549,7 @@ fn describe(srv: &Server, c: &Client) -> String {
 /// Puts a checked-out client back where it belongs: into the slab, on the close list, or nowhere.
 pub fn finish(srv: &mut Server, mut c: Box<Client>) {
     if let Some(chunk) = c.out.reclaim()
-        && srv.net.chunks.len() < 16
+        && srv.net.chunks.len() < CHUNKS_KEPT
         && chunk.capacity() <= CHUNK
     {
         srv.net.chunks.push(chunk);
