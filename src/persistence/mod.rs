@@ -6,6 +6,7 @@
 //! | `save.rs`    | RDB files: SAVE, BGSAVE, save points, what becomes of a finished child    |
 //! | `loading.rs` | the state of a server that is loading, and what it serves meanwhile       |
 //! | `dump.rs`    | DUMP and RESTORE                                                         |
+//! | `migrate.rs` | MIGRATE                                                                  |
 //! | `rdb/`       | the format of files and payloads                                         |
 //! | `rio.rs`     | where their bytes go to and come from                                    |
 //! | `aof/`       | the append-only file                                                     |
@@ -17,6 +18,7 @@ pub mod aof;
 pub mod child;
 pub mod dump;
 pub mod loading;
+pub mod migrate;
 pub mod rdb;
 pub mod rio;
 pub mod save;
@@ -36,6 +38,8 @@ pub struct State {
     pub rdb: save::State,
     /// The append-only file.
     pub aof: aof::Aof,
+    /// Connections to servers that keys were moved to.
+    pub migrate: migrate::Connections,
 }
 
 impl State {

@@ -82,6 +82,7 @@ fn server_cron(srv: &mut Server) {
         hexpire::active_cycle(srv);
     }
     child::cron(srv);
+    srv.persistence.migrate.close_idle(srv.clock.unix_s());
     srv.cron.runs += 1;
 }
 

@@ -22,6 +22,7 @@ impl Secrets {
         match spec.fullname {
             "auth" => Secrets(std::iter::once(1..argv.len()).collect()),
             "hello" => Secrets::of_hello(argv),
+            "migrate" => Secrets::of_migrate(argv),
             "config|set" => Secrets::of_config_set(argv),
             _ => Secrets::default(),
         }
@@ -38,6 +39,26 @@ impl Secrets {
             } else {
                 i += 2;
             }
+        }
+        Secrets(secret)
+    }
+
+    /// What is behind AUTH and AUTH2.
+    fn of_migrate(argv: &Argv) -> Secrets {
+        let mut secret = Vec::new();
+        let mut i = 6;
+        while i < argv.len() && !argv.is(i, b"keys") {
+            let words = if argv.is(i, b"auth") {
+                1
+            } else if argv.is(i, b"auth2") {
+                2
+            } else {
+                0
+            };
+            if words > 0 {
+                secret.push(i + 1..i + 1 + words);
+            }
+            i += 1 + words;
         }
         Secrets(secret)
     }
@@ -73,6 +94,14 @@ mod tests {
         let shown: Vec<usize> = (0..7).filter(|i| secret.contains(*i)).collect();
         assert_eq!(shown, [5, 6]);
         assert_eq!(Secrets::of_hello(&argv("HELLO")), Secrets::default());
+    }
+
+    #[test]
+    fn login_of_migrate_is_secret() {
+        let argv = argv("MIGRATE h 1 auth 0 10 COPY auth AUTH2 AUTH2 user pass KEYS auth b");
+        let secret = Secrets::of_migrate(&argv);
+        let shown: Vec<usize> = (0..argv.len()).filter(|i| secret.contains(*i)).collect();
+        assert_eq!(shown, [8, 10, 11]);
     }
 
     #[test]

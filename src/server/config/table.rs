@@ -199,6 +199,8 @@ directives! {
     "crash-log-enabled" crash_log_enabled: bool = true, YesNo => CrashLog;
     /// Test memory after a crash. A crash here leaves the memory to the core dump.
     "crash-memcheck-enabled" crash_memcheck_enabled: bool = true, YesNo, [NoEffect];
+    /// End with exit code 1 after a panic, and not by a signal, so that tools which watch the exit see it. For tests.
+    "use-exit-on-panic" use_exit_on_panic: bool = false, YesNo, [Hidden];
     /// Show the logo even if the log is no terminal.
     "always-show-logo" always_show_logo: bool = false, YesNo, [Immutable];
     /// Keep clients' data out of the log.

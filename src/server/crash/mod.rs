@@ -177,6 +177,9 @@ fn report_panic(info: &PanicHookInfo<'_>) -> bool {
         limit_time();
         report::write(&Cause::panic(info, srv), srv, c);
     }
+    if srv.is_some_and(|srv| srv.config.use_exit_on_panic) {
+        std::process::exit(1);
+    }
     true
 }
 

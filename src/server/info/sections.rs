@@ -327,7 +327,7 @@ const STATS: &[Field] = fields! { v;
     "pubsubshard_channels": "{}", v.srv.pubsub.shard_channel_count();
     "latest_fork_usec": "{}", v.srv.stats.latest_fork_us;
     "total_forks": "{}", v.srv.stats.total_forks;
-    "migrate_cached_sockets": "0";
+    "migrate_cached_sockets": "{}", v.srv.persistence.migrate.len();
     "slave_expires_tracked_keys": "0";
     "active_defrag_hits": "0";
     "active_defrag_misses": "0";
