@@ -4,6 +4,8 @@
 //! converted if it exceeds the configured limits, as upstream does: some types look at the number of elements alone. Members
 //! of tables are put straight into the table, from where the bytes were read.
 
+use std::borrow::Cow;
+
 use super::decode::Decoder;
 use super::error::Error;
 use super::format::{kind, node};
@@ -217,8 +219,10 @@ fn tuples<S: Source>(
     reason: &'static str,
 ) -> Result<Listpack, Error> {
     let bytes = from.bytes()?;
-    let list = checked_tuples(bytes, width, accept).then(|| Listpack::from_checked(bytes)).flatten();
-    list.ok_or_else(|| from.corrupt(reason))
+    match check_tuples(bytes, width, accept) {
+        Ok(()) => Listpack::from_checked(bytes).ok_or_else(|| from.corrupt(reason)),
+        Err(fault) => Err(from.corrupt(fault.explain(reason))),
+    }
 }
 
 /// The same of what was a ziplist.
@@ -229,10 +233,28 @@ fn ziplist_tuples<S: Source>(
     reason: &'static str,
 ) -> Result<Listpack, Error> {
     let list = ziplist(from, reason)?;
-    if checked_tuples(list.as_bytes(), width, accept) { Ok(list) } else { Err(from.corrupt(reason)) }
+    match check_tuples(list.as_bytes(), width, accept) {
+        Ok(()) => Ok(list),
+        Err(fault) => Err(from.corrupt(fault.explain(reason))),
+    }
 }
 
-fn checked_tuples(bytes: &[u8], width: usize, mut accept: impl FnMut(Value<'_>) -> bool) -> bool {
+/// What can be wrong with tuples.
+enum Fault {
+    Format,
+    Duplicates,
+}
+
+impl Fault {
+    fn explain(self, reason: &'static str) -> Cow<'static, str> {
+        match self {
+            Fault::Format => reason.into(),
+            Fault::Duplicates => format!("{reason} It is a listpack with dup elements").into(),
+        }
+    }
+}
+
+fn check_tuples(bytes: &[u8], width: usize, mut accept: impl FnMut(Value<'_>) -> bool) -> Result<(), Fault> {
     let mut heads = Distinct::default();
     let mut index = 0;
     let whole = validate_with(bytes, |value| {
@@ -244,7 +266,11 @@ fn checked_tuples(bytes: &[u8], width: usize, mut accept: impl FnMut(Value<'_>) 
         }
         accept(value)
     });
-    whole && index == 0 && heads.are_distinct()
+    match whole && index == 0 {
+        true if heads.are_distinct() => Ok(()),
+        true => Err(Fault::Duplicates),
+        false => Err(Fault::Format),
+    }
 }
 
 /// Looks for duplicates among values: by their texts, since that is what they are found by.
@@ -440,7 +466,7 @@ fn field_expiry<S: Source>(from: &mut Decoder<'_, S>, first_ms: Option<u64>) -> 
 }
 
 fn hash_of_zipmap<S: Source>(from: &mut Decoder<'_, S>, limits: hash::Limits) -> Result<Hash, Error> {
-    let Some(map) = Zipmap::from_bytes(from.bytes()?) else {
+    let Some(map) = Zipmap::from_bytes(from.bytes()?).filter(|map| !map.is_empty()) else {
         return Err(from.corrupt("Zipmap integrity check failed."));
     };
     let mut list = Listpack::new();
@@ -449,7 +475,7 @@ fn hash_of_zipmap<S: Source>(from: &mut Decoder<'_, S>, limits: hash::Limits) ->
         longest = longest.max(name.len()).max(value.len());
         list.append_all(&[name.into(), value.into()]);
     }
-    if !checked_tuples(list.as_bytes(), 2, |_| true) {
+    if check_tuples(list.as_bytes(), 2, |_| true).is_err() {
         return Err(from.corrupt("Hash zipmap with dup elements, or big length"));
     }
     Ok(converted(Hash::Listpack(list), longest, limits))
