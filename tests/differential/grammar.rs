@@ -56,8 +56,9 @@ const GENERIC: [&str; 24] = [
 /// Looks into the data structures, which another version may do differently.
 const INTROSPECTION: [&str; 3] = ["object-encoding", "xinfo-stream", "xinfo-consumers"];
 
-/// Commands that are about the implementation.
-const EXCLUDED: [&str; 2] = ["pfdebug", "pfselftest"];
+/// Commands that are about the implementation, or about other servers. Payloads have a version, and say in which order a table
+/// has its elements.
+const EXCLUDED: [&str; 6] = ["pfdebug", "pfselftest", "dump", "restore", "restore-asking", "migrate"];
 
 /// Prefixes of the keys that any command may be given.
 const PREFIXES: [&str; 8] = ["s", "p", "l", "t", "h", "z", "g", "x"];
