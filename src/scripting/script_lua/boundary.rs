@@ -109,9 +109,12 @@ pub unsafe fn enter(l: *mut lua_State, inner: Inner) -> c_int {
 /// Pushes the value that `raise` describes.
 #[cold]
 unsafe fn push_error(l: *mut lua_State, raise: Raise) -> c_int {
-    // SAFETY: memory is not refused here, and a state's extra stack of at least `LUA_MINSTACK` slots below which a
-    // callback starts is topped up first, so nothing raises.
+    // SAFETY: memory is not refused here, and once the stack is empty it has room for a few values, so nothing raises.
     unsafe {
+        if raise != Raise::Value {
+            // What failed may have been the want of room. What is on the stack is lost anyway.
+            lua_settop(l, 0);
+        }
         lua_checkstack(l, 4);
         match raise {
             Raise::Value => {}

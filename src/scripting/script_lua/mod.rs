@@ -3,9 +3,18 @@
 //! - `boundary.rs` says how Lua functions are written in Rust without a Lua error ever jumping over a destructor. Whoever adds
 //!   one reads it first.
 //! - `alloc.rs` counts and bounds the memory of a state.
+//! - `cjson/`, `cmsgpack/`, `lua_struct/` and `bit.rs` are the libraries that scripts find beside Lua's own, in two layers each: the
+//!   format, which knows no Lua, and the functions. `output.rs` bounds what they write.
 
 pub mod alloc;
+pub mod bit;
 pub mod boundary;
+pub mod cjson;
+pub mod cmsgpack;
+pub mod lua_struct;
+mod output;
+#[cfg(test)]
+mod testing;
 
 use mlua_sys::{lua_State, lua_close, lua_newstate};
 
