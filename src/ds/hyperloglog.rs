@@ -608,6 +608,7 @@ mod tests {
                 let raises = ranks[register] < rank;
                 ranks[register] = ranks[register].max(rank);
                 if kind == Encoding::Sparse {
+                    prop_assert_eq!(raises_sparse(&sketch, mark), Ok(raises));
                     match mark_sparse(&mut sketch, mark, max_size).unwrap() {
                         Marked::NeedsDense => {
                             sketch = to_dense(&sketch).unwrap();
