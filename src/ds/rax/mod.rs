@@ -21,18 +21,18 @@
 //!                    "foo"  "foobar" "footer"
 //! ```
 //!
-//! The edges of a branch are sorted numbers: 0 for the key that ends at its depth, 1 + b for the byte b. So a key that is the
-//! beginning of others is no special case, and every branch has at least two children.
+//! The edges of a branch are numbers: 0 for the key that ends at its depth, 1 + b for the byte b. Its children are sorted by
+//! them. So a key that is the beginning of others is no special case, and every branch has at least two children.
 //!
 //! A lookup looks at one byte a branch and compares one key, that of the leaf. A search for neighbours does that to learn up to
 //! which byte the tree agrees with the key, and then once more, to the place where they part.
 //!
 //! # Costs
 //!
-//! With ids of 16 bytes and a pointer as value, a key costs a child of 24 bytes, an edge of two, and a share of its branch's
-//! 56: about what upstream's `rax` takes for its nodes of single bytes, with an allocation in three for a branch and none for a
-//! key. Branches are few (under a branch lie up to 257 children), so the depth in branches of a large index of ids is three to
-//! five, where a comparing tree has more, and a tree of one key has no allocation at all.
+//! With ids of 16 bytes and a pointer as value, a child is 24 bytes, whether it is a leaf or a branch, and a branch allocates
+//! its children, nothing else: less than upstream's `rax` takes for its nodes of single bytes, with an allocation for a branch
+//! and none for a key. Branches are few (under a branch lie up to 257 children), so the depth in branches of a large index of
+//! ids is three to five, where a comparing tree has more, and a tree of one key has no allocation at all.
 //!
 //! Nothing recurses: keys that are beginnings of each other make a tree as deep as there are keys.
 //!
@@ -43,7 +43,11 @@
 //! number follows from this tree's shape, and changes only next to where a key comes or goes: [`Rax::node_count`] is kept up to
 //! date and costs nothing to read.
 
+mod branch;
+
 use std::ops::Bound;
+
+use self::branch::Branch;
 
 #[cfg(test)]
 mod tests;
@@ -66,18 +70,11 @@ pub struct Rax<K, V> {
 
 enum Node<K, V> {
     Leaf(K, V),
-    Branch(Box<Branch<K, V>>),
+    Branch(Branch<K, V>),
 }
 
-/// Where keys part.
-struct Branch<K, V> {
-    /// Index of the byte in which the keys below differ.
-    depth: usize,
-    /// Ascending.
-    edges: Vec<Edge>,
-    /// One for each edge.
-    children: Vec<Node<K, V>>,
-}
+// A branch takes the place of a leaf's key, and is told by the value that is none.
+const _: () = assert!(size_of::<Node<[u8; 16], std::ptr::NonNull<u8>>>() == 24);
 
 /// What upstream's nodes next to a place depend on, as far as it lies above.
 #[derive(Clone, Copy)]
@@ -122,28 +119,26 @@ impl<K: AsRef<[u8]>, V> Node<K, V> {
     fn depth(&self) -> usize {
         match self {
             Node::Leaf(key, _) => key.as_ref().len(),
-            Node::Branch(branch) => branch.depth,
+            Node::Branch(branch) => branch.depth(),
         }
     }
 
     /// The index of the child that `key` leads to, if this is a branch, `enter` says yes to it, and there is one.
     fn index_below(&self, key: &[u8], enter: impl Fn(&Branch<K, V>) -> bool) -> Option<usize> {
         match self {
-            Node::Branch(branch) if enter(branch) => {
-                branch.edges.binary_search(&edge(key, branch.depth)).ok()
-            }
+            Node::Branch(branch) if enter(branch) => branch.index_of(edge(key, branch.depth())).ok(),
             _ => None,
         }
     }
 
     fn child_is_leaf(&self, index: usize) -> bool {
-        matches!(self, Node::Branch(branch) if matches!(branch.children[index], Node::Leaf(..)))
+        matches!(self, Node::Branch(branch) if matches!(branch.children()[index], Node::Leaf(..)))
     }
 
     /// A child of this branch, to change, and what is above it.
     fn descend(&mut self, index: usize) -> (Above, &mut Node<K, V>) {
         match self {
-            Node::Branch(branch) => (branch.as_above(), &mut branch.children[index]),
+            Node::Branch(branch) => (branch.as_above(), &mut branch.children_mut()[index]),
             Node::Leaf(..) => unreachable!("leaves have no children"),
         }
     }
@@ -155,79 +150,12 @@ impl<K: AsRef<[u8]>, V> Node<K, V> {
             match node {
                 Node::Leaf(key, value) => return (key, value),
                 Node::Branch(branch) => {
-                    let child =
-                        if side == Side::Before { branch.children.first() } else { branch.children.last() };
+                    let children = branch.children();
+                    let child = if side == Side::Before { children.first() } else { children.last() };
                     node = child.expect("a branch has children");
                 }
             }
         }
-    }
-}
-
-impl<K: AsRef<[u8]>, V> Branch<K, V> {
-    fn new(depth: usize) -> Branch<K, V> {
-        Branch { depth, edges: Vec::with_capacity(2), children: Vec::with_capacity(2) }
-    }
-
-    #[inline]
-    fn child(&self, edge: Edge) -> Option<&Node<K, V>> {
-        self.edges.binary_search(&edge).ok().map(|index| &self.children[index])
-    }
-
-    fn insert(&mut self, edge: Edge, child: Node<K, V>) {
-        let index = self.edges.partition_point(|&other| other < edge);
-        self.edges.insert(index, edge);
-        self.children.insert(index, child);
-    }
-
-    /// Adds a key. Returns how many nodes upstream would add for it, and how many bytes were allocated.
-    fn add_leaf(&mut self, own: Edge, key: K, value: V) -> (usize, usize) {
-        let bytes = self.mem_bytes();
-        let end = key.as_ref().len();
-        let nodes = if self.is_small() {
-            let before = self.nodes_to_children();
-            self.insert(own, Node::Leaf(key, value));
-            self.nodes_to_children() - before
-        } else {
-            self.insert(own, Node::Leaf(key, value));
-            if own == END { 0 } else { self.as_above().nodes_to(end) }
-        };
-        (nodes, self.mem_bytes() - bytes)
-    }
-
-    fn remove(&mut self, edge: Edge) -> Node<K, V> {
-        let index = self.edges.binary_search(&edge).expect("the edge was found before");
-        self.edges.remove(index);
-        let child = self.children.remove(index);
-        if self.edges.len() * 4 < self.edges.capacity() {
-            self.edges.shrink_to(self.edges.len() * 2);
-            self.children.shrink_to(self.children.len() * 2);
-        }
-        child
-    }
-
-    /// What the children have above them. A branch with a key and one byte is one node of upstream's with what follows.
-    fn as_above(&self) -> Above {
-        let one_byte = self.edges.len() == 2 && self.edges[0] == END;
-        Above { start: self.depth + 1, run_is_node: !one_byte }
-    }
-
-    /// Nodes that upstream has for the children and the runs that lead to them.
-    fn nodes_to_children(&self) -> usize {
-        let above = self.as_above();
-        let bytes = self.edges.iter().zip(&self.children).filter(|(edge, _)| **edge != END);
-        bytes.map(|(_, child)| above.nodes_to(child.depth())).sum()
-    }
-
-    /// Whether the arrival or departure of a child may change what [`Branch::as_above`] says.
-    fn is_small(&self) -> bool {
-        self.edges.len() <= 3
-    }
-
-    fn mem_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.edges.capacity() * size_of::<Edge>()
-            + self.children.capacity() * size_of::<Node<K, V>>()
     }
 }
 
@@ -264,7 +192,7 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
         loop {
             match node {
                 Node::Leaf(own, value) => return (own.as_ref() == key).then_some(value),
-                Node::Branch(branch) => node = branch.child(edge(key, branch.depth))?,
+                Node::Branch(branch) => node = branch.child(edge(key, branch.depth()))?,
             }
         }
     }
@@ -277,8 +205,8 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
             match node {
                 Node::Leaf(own, value) => return ((*own).as_ref() == key).then_some(value),
                 Node::Branch(branch) => {
-                    let index = branch.edges.binary_search(&edge(key, branch.depth)).ok()?;
-                    node = &mut branch.children[index];
+                    let index = branch.index_of(edge(key, branch.depth())).ok()?;
+                    node = &mut branch.children_mut()[index];
                 }
             }
         }
@@ -312,12 +240,12 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
     fn insert_at(&mut self, depth: usize, other: Edge, key: K, value: V) {
         let mut above = Above::NOTHING;
         let mut node = self.root.as_mut().expect("the tree is not empty");
-        while let Some(index) = node.index_below(key.as_ref(), |branch| branch.depth < depth) {
+        while let Some(index) = node.index_below(key.as_ref(), |branch| branch.depth() < depth) {
             (above, node) = node.descend(index);
         }
         let own = edge(key.as_ref(), depth);
         if let Node::Branch(branch) = node
-            && branch.depth == depth
+            && branch.depth() == depth
         {
             let (nodes, bytes) = branch.add_leaf(own, key, value);
             self.upstream_nodes += nodes;
@@ -325,7 +253,9 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
             return;
         }
         self.upstream_nodes -= above.nodes_to(node.depth());
-        let former = std::mem::replace(node, Node::Branch(Box::new(Branch::new(depth))));
+        // The key takes the same way to this place as those that were here before.
+        let to_here = above.start.checked_sub(1).map_or(END, |depth| edge(key.as_ref(), depth));
+        let former = std::mem::replace(node, Node::Branch(Branch::new(depth, to_here)));
         let Node::Branch(branch) = node else { unreachable!("it was just made") };
         branch.insert(other, former);
         branch.insert(own, Node::Leaf(key, value));
@@ -356,7 +286,7 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
             return self.root.take().and_then(Node::into_leaf);
         };
         self.branch_bytes -= branch.mem_bytes();
-        let own = edge(key, branch.depth);
+        let own = edge(key, branch.depth());
         if !branch.is_small() {
             if own != END {
                 self.upstream_nodes -= branch.as_above().nodes_to(key.len());
@@ -365,14 +295,15 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
             self.branch_bytes += branch.mem_bytes();
             return leaf.into_leaf();
         }
-        self.upstream_nodes -= above.nodes_to(branch.depth) + branch.nodes_to_children();
+        self.upstream_nodes -= above.nodes_to(branch.depth()) + branch.nodes_to_children();
         let leaf = branch.remove(own);
-        if let [_] = branch.children.as_slice() {
-            let only = branch.children.pop().expect("there is one");
+        if let [_] = branch.children() {
+            let mut only = branch.take_children().pop().expect("there is one");
+            only.set_edge(branch.edge);
             self.upstream_nodes += above.nodes_to(only.depth());
             *node = only;
         } else {
-            self.upstream_nodes += above.nodes_to(branch.depth) + branch.nodes_to_children();
+            self.upstream_nodes += above.nodes_to(branch.depth()) + branch.nodes_to_children();
             self.branch_bytes += branch.mem_bytes();
         }
         leaf.into_leaf()
@@ -404,7 +335,9 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
         loop {
             match node {
                 Node::Leaf(key, value) => return Some((key, value)),
-                Node::Branch(branch) => node = branch.children.last_mut().expect("a branch has children"),
+                Node::Branch(branch) => {
+                    node = branch.children_mut().last_mut().expect("a branch has children");
+                }
             }
         }
     }
@@ -462,7 +395,7 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
             match node {
                 Node::Leaf(own, value) => return Some((own, value)),
                 Node::Branch(branch) => {
-                    node = branch.child(edge(key, branch.depth)).unwrap_or(&branch.children[0]);
+                    node = branch.child(edge(key, branch.depth())).unwrap_or(&branch.children()[0]);
                 }
             }
         }
@@ -480,18 +413,18 @@ impl<K: AsRef<[u8]>, V> Rax<K, V> {
         // The subtree next to the path, on the side that is looked for.
         let mut beside = None;
         while let Node::Branch(branch) = node {
-            if branch.depth > parting {
+            if branch.depth() > parting {
                 break;
             }
-            let found = branch.edges.binary_search(&edge(key, branch.depth));
+            let found = branch.index_of(edge(key, branch.depth()));
             let sibling = match (side, found) {
                 (Side::Before, Ok(index) | Err(index)) => index.checked_sub(1),
                 (Side::After, Ok(index)) => Some(index + 1),
                 (Side::After, Err(index)) => Some(index),
             };
-            beside = sibling.and_then(|index| branch.children.get(index)).or(beside);
+            beside = sibling.and_then(|index| branch.children().get(index)).or(beside);
             let Ok(index) = found else { return beside.map(|node| node.outermost(side.opposite())) };
-            node = &branch.children[index];
+            node = &branch.children()[index];
         }
         // All keys from here on down agree with `key` up to where it parts from them.
         let (own, theirs) = (edge(key, parting), edge(near_key, parting));
@@ -545,7 +478,7 @@ impl<K, V> Drop for Rax<K, V> {
         rest.extend(self.root.take());
         while let Some(node) = rest.pop() {
             if let Node::Branch(mut branch) = node {
-                rest.append(&mut branch.children);
+                rest.append(&mut branch.take_children());
             }
         }
     }
