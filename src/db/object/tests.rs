@@ -313,5 +313,6 @@ fn a_collection_whose_borrow_was_leaked_is_lost_and_not_owned_twice() {
     // Leaked, but where a leak checker finds it.
     static LEAKED: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
     LEAKED.store(Box::into_raw(Box::new(entry.object_mut::<Set>())).cast(), Ordering::Relaxed);
+    std::hint::black_box(&LEAKED);
     let _ = entry.view().object::<Set>();
 }
