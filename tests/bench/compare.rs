@@ -4,11 +4,13 @@
 //! same order, in rounds that alternate between them, and the median of the rounds counts. Ratios are Ochre's value over the
 //! peer's: for requests per second more than 1 is better, for everything else less.
 //!
+//! - [`aof`] is throughput with an append-only file;
 //! - [`rows`] is the table of what is measured, and where to add to it;
 //! - [`throughput`], [`memory`], [`latency`] and [`growth`] are the sections;
 //! - [`load`] is the client, with [`requests`] (bytes to send) and [`replies`] (counting what comes);
 //! - [`servers`] and [`procfs`] start the programs and watch them, [`report`] prints.
 
+mod aof;
 mod growth;
 mod latency;
 mod load;
@@ -74,7 +76,10 @@ fn run() -> Result<()> {
     let bench = Bench { options, programs };
     for part in &bench.options.parts {
         match part {
-            Part::Throughput => throughput::run(&bench, &mut report)?,
+            Part::Throughput => {
+                throughput::run(&bench, &mut report)?;
+                aof::run(&bench, &mut report)?;
+            }
             Part::Memory => memory::run(&bench, &mut report)?,
             Part::Latency => latency::run(&bench, &mut report)?,
             Part::Growth => growth::run(&bench, &mut report)?,

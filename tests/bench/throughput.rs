@@ -53,20 +53,25 @@ pub fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Where measurements are recorded.
 #[derive(Clone, Copy)]
-struct Sections {
-    rate: SectionId,
-    cpu: SectionId,
+pub struct Sections {
+    /// Requests per second.
+    pub rate: SectionId,
+    /// Processor time.
+    pub cpu: SectionId,
 }
 
-struct Measured {
+/// What a row cost.
+pub struct Measured {
     requests_per_second: f64,
     user_us: f64,
     system_us: f64,
 }
 
 impl Sections {
-    fn record(&self, report: &mut Report, row: &str, server: usize, measured: &Measured) {
+    /// Records a measurement.
+    pub fn record(&self, report: &mut Report, row: &str, server: usize, measured: &Measured) {
         let Measured { requests_per_second, user_us, system_us } = *measured;
         report.record(self.rate, row, server, requests_per_second, &[]);
         report.record(self.cpu, row, server, user_us + system_us, &[user_us, system_us]);
@@ -90,7 +95,8 @@ pub fn create_keys(server: &Server, command: &[&str], keys: u64) -> Result<()> {
     Ok(())
 }
 
-fn measure(server: &Server, row: &Row, round: u64, options: &Options) -> Result<Measured> {
+/// Measures a row on a server that holds its dataset.
+pub fn measure(server: &Server, row: &Row, round: u64, options: &Options) -> Result<Measured> {
     let requests = options.requests.unwrap_or_else(|| row.default_requests() / options.haste);
     let mut numbers = Numbers::Random { state: round, keys: row.dataset.keys };
     let mut load =

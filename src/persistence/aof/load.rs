@@ -430,8 +430,8 @@ pub fn debug_loadaof(srv: &mut Server, c: &mut Client) -> CmdResult {
         load_files(srv)
     });
     srv.clock.update();
-    // What was loaded is what the files hold: it must not be appended to them.
-    srv.prevent_propagation();
+    // It may have been switched on or off meanwhile; what fails is logged.
+    let _ = super::apply_config(srv);
     match loaded {
         Ok(Loaded::All | Loaded::Nothing) => {
             log::info!("Append Only File loaded by DEBUG LOADAOF");

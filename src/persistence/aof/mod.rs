@@ -319,8 +319,7 @@ fn stop(srv: &mut Server) {
     close_in_order(srv);
     let aof = &mut srv.persistence.aof;
     aof.out.file = None;
-    aof.out.selected_db = None;
-    aof.out.buf = Vec::new();
+    aof.out.forget();
     (aof.out.size, aof.out.synced) = (0, 0);
     aof.out.sync.set_synced_offset(0);
     aof.synced_offset = None;

@@ -179,7 +179,6 @@ pub(super) fn in_background(srv: &mut Server) -> Result<(), Logged> {
 fn begin(srv: &mut Server) -> Result<(), Logged> {
     let home = Home::of(&srv.config);
     home.make_dir()?;
-    srv.persistence.aof.out.selected_db = None;
     write::flush(srv, true);
     begin_incr(srv, &home)?;
     let offset = srv.propagation.offset;
@@ -226,6 +225,8 @@ fn begin_incr(srv: &mut Server, home: &Home) -> Result<(), Logged> {
     let mut listed: Option<Manifest> = None;
     let name = match srv.persistence.aof.state {
         AofState::Off => return Ok(()),
+        // Half a command in the old file must be completed there first. The log tells of it.
+        _ if !srv.persistence.aof.out.turn_over() => return Err(Logged),
         // It is listed when there is a base.
         AofState::WaitRewrite => home.temp_incr_name(),
         AofState::On => {
@@ -298,7 +299,7 @@ fn done(srv: &mut Server, pid: Pid, end: End) {
     aof.rewrite.last_seconds = started_s.map(|started_s| now_s().saturating_sub(started_s));
     if aof.state == AofState::WaitRewrite {
         // What was collected belongs to a base that there is not. Another one is on its way.
-        aof.out.buf = Vec::new();
+        aof.out.forget();
         aof.rewrite.scheduled = true;
         let home = Home::of(&srv.config);
         let name = home.temp_incr_name();

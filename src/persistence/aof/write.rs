@@ -22,7 +22,6 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -115,6 +114,10 @@ pub struct Writer {
     pub(super) buf: Vec<u8>,
     /// The database that the commands of the file have selected, if it is known.
     pub(super) selected_db: Option<usize>,
+    /// The one that they have selected where the buffer begins.
+    begins_in_db: Option<usize>,
+    /// Whether the buffer begins within a command, of which the rest is in the file.
+    torn: bool,
     /// The time of the last annotation, in seconds.
     stamp_s: u64,
     /// Size of the file.
@@ -180,6 +183,9 @@ pub fn feed<'a>(srv: &mut Server, db: Option<usize>, args: impl ExactSizeIterato
     }
     let now_s = srv.clock.unix_s();
     let out = &mut srv.persistence.aof.out;
+    if out.buf.is_empty() {
+        out.begins_in_db = out.selected_db;
+    }
     if srv.config.aof_timestamp_enabled && out.stamp_s < now_s {
         out.stamp_s = now_s;
         out.buf.extend_from_slice(timestamp_annotation(now_s).as_bytes());
@@ -210,7 +216,8 @@ pub fn flush(srv: &mut Server, forced: bool) {
     let out = &mut srv.persistence.aof.out;
     let syncing = policy == AppendFsync::EverySec && out.sync.pending() > 0;
     if out.buf.is_empty() {
-        let unsynced = out.synced != out.size;
+        // A sync that failed is tried again: until one succeeds, writes are refused.
+        let unsynced = out.synced != out.size || out.sync.error().is_some();
         let is_due = now_ms.saturating_sub(out.last_sync_ms) >= SYNC_MS && !syncing;
         match policy {
             AppendFsync::EverySec if unsynced && is_due => sync(srv, syncing),
@@ -261,6 +268,7 @@ fn write(srv: &mut Server, syncing: bool) -> bool {
     aof.current_size += written as u64;
     aof.out.buf.clear();
     aof.out.buf.shrink_to(BUFFER_KEPT);
+    aof.out.torn = false;
     true
 }
 
@@ -328,6 +336,7 @@ fn write_failed(srv: &mut Server, file: &File, written: usize, error: &io::Error
         std::process::exit(1);
     }
     out.buf.drain(..left_in_file);
+    out.torn |= left_in_file > 0;
     out.size += left_in_file as u64;
     aof.current_size += left_in_file as u64;
 }
@@ -399,9 +408,31 @@ pub fn cron(srv: &mut Server) {
 }
 
 impl Writer {
-    /// The descriptor of the file that is written.
-    pub fn fd(&self) -> Option<i32> {
-        self.file.as_ref().map(|file| file.as_raw_fd())
+    /// Prepares for another file, in which no database is selected yet. What could not be written to the old one begins the
+    /// new one; `false` if that cannot be, because the old one holds a part of it.
+    pub(super) fn turn_over(&mut self) -> bool {
+        if self.torn {
+            return false;
+        }
+        match self.begins_in_db.filter(|_| !self.buf.is_empty()) {
+            Some(db) => {
+                let mut select = Vec::new();
+                let digits = db.to_string();
+                put_command(&mut select, [&b"SELECT"[..], digits.as_bytes()].into_iter());
+                self.buf.splice(0..0, select);
+                self.begins_in_db = None;
+            }
+            None if self.buf.is_empty() => self.selected_db = None,
+            // It begins with a SELECT of its own.
+            None => {}
+        }
+        true
+    }
+
+    /// Forgets what is to be written.
+    pub(super) fn forget(&mut self) {
+        self.buf = Vec::new();
+        (self.selected_db, self.begins_in_db, self.torn) = (None, None, false);
     }
 
     /// Bytes that wait to be written.
@@ -412,5 +443,35 @@ impl Writer {
     /// Bytes that the buffer takes.
     pub fn buffer_capacity(&self) -> usize {
         self.buf.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(buf: &[u8], begins_in_db: Option<usize>, torn: bool) -> Writer {
+        Writer { buf: buf.to_vec(), begins_in_db, selected_db: Some(3), torn, ..Writer::default() }
+    }
+
+    #[test]
+    fn what_was_not_written_begins_the_next_file_in_its_database() {
+        let mut out = writer(b"*1\r\n$4\r\nPING\r\n", Some(12), false);
+        assert!(out.turn_over());
+        assert_eq!(out.buf, b"*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n*1\r\n$4\r\nPING\r\n");
+        assert_eq!(out.selected_db, Some(3), "what follows goes on from there");
+
+        let mut out = writer(b"", Some(12), false);
+        assert!(out.turn_over() && out.buf.is_empty() && out.selected_db.is_none());
+
+        let mut out = writer(b"G\r\n", None, true);
+        assert!(!out.turn_over(), "half a command belongs to the file that holds the other half");
+    }
+
+    #[test]
+    fn commands_are_encoded_as_clients_send_them() {
+        let mut buf = Vec::new();
+        put_command(&mut buf, [&b"SET"[..], b"k", b"0123456789"].into_iter());
+        assert_eq!(buf, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n");
     }
 }

@@ -144,7 +144,10 @@ pub fn debug(srv: &mut Server, c: &mut Client) -> CmdResult {
             "ERR unknown subcommand or wrong number of arguments for '{sent}'. Try DEBUG HELP."
         ));
     };
-    (subcommand.run)(srv, c)
+    let result = (subcommand.run)(srv, c);
+    // What it does to the dataset is for this server's eyes, and a load must not be appended to what was loaded.
+    srv.prevent_propagation();
+    result
 }
 
 fn help(c: &mut Client) -> CmdResult {
