@@ -166,6 +166,35 @@ impl Argv {
         Argv::from_args(&args)
     }
 
+    // ---- what scripts need: to fill the same Argv for each of their commands ----
+
+    /// Begins a command of owned arguments: [`Argv::append`] adds them, [`Argv::end`] ends it.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.clear();
+        self.buf.clear();
+    }
+
+    /// Adds an argument.
+    #[inline]
+    pub(crate) fn append(&mut self, arg: &[u8]) {
+        self.ranges.push(ArgRange { at: self.buf.len(), len: arg.len() });
+        self.buf.extend_from_slice(arg);
+    }
+
+    /// Opens the window on the command.
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        self.len = self.ranges.len();
+    }
+
+    /// Gives back what the last command took, if that was more than `most` bytes.
+    pub(crate) fn forget_if_larger(&mut self, most: usize) {
+        if self.buf.capacity() > most {
+            *self = Argv::default();
+        }
+    }
+
     // ---- what the parser and the dispatcher need ----
 
     /// Gives the buffer that ranges refer to, and takes back the former.

@@ -79,6 +79,8 @@ impl ClientFlags {
     pub const DENY_BLOCKING: ClientFlags = ClientFlags(1 << 19);
     /// The command at hand has waited and is run again.
     pub const REEXECUTING: ClientFlags = ClientFlags(1 << 20);
+    /// Its commands are a script's.
+    pub const SCRIPT: ClientFlags = ClientFlags(1 << 21);
 
     /// Those that ask for a look before each command.
     pub const fn special() -> ClientFlags {

@@ -9,6 +9,7 @@ use crate::db::{blocked, multi};
 use crate::ds::sds;
 use crate::io::monotonic;
 use crate::persistence;
+use crate::scripting::{eval, script};
 use crate::server::client::{Client, ClientFlags};
 use crate::server::commands::{CommandFlags, CommandSpec};
 use crate::server::error::CmdError;
@@ -98,6 +99,7 @@ fn needs_check(srv: &Server, c: &Client, spec: &CommandSpec) -> bool {
         || srv.net.pause.is_some()
         || srv.config.maxmemory != 0
         || srv.persistence.stands_in_the_way()
+        || srv.scripting.busy
 }
 
 #[cold]
@@ -117,19 +119,26 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
         reject(srv, c, Some(spec), &error);
         return Some(Outcome::Done);
     }
-    if srv.config.maxmemory != 0 && evict::make_room(srv) == Room::None && needs_memory(c, spec) {
+    // What a script is taken for follows from what it says of itself.
+    let flags = eval::command_flags(srv, c, spec);
+    if srv.config.maxmemory != 0 && !srv.scripting.busy {
+        srv.eviction.out_of_memory = evict::make_room(srv) == Room::None;
+    }
+    let short = srv.config.maxmemory != 0 && srv.eviction.out_of_memory;
+    if short && !srv.scripting.busy && needs_memory(c, spec, flags) {
         let error = CmdError::text("OOM command not allowed when used memory > 'maxmemory'.");
         reject(srv, c, Some(spec), &error);
         return Some(Outcome::Done);
     }
     let error = persistence::disk_error(srv, c, spec)
         .or_else(|| subscriber_error(c, spec))
-        .or_else(|| persistence::loading_error(srv, c, spec));
+        .or_else(|| persistence::loading_error(srv, c, spec))
+        .or_else(|| if flags.contains(CommandFlags::ALLOW_BUSY) { None } else { script::busy_error(srv) });
     if let Some(error) = error {
         reject(srv, c, Some(spec), &error);
         return Some(Outcome::Done);
     }
-    if is_paused(srv, c, spec) {
+    if is_paused(srv, c, spec, flags) {
         c.flags.insert(ClientFlags::BLOCKED);
         srv.net.paused.push(c.handle);
         return Some(Outcome::Postponed);
@@ -144,9 +153,9 @@ fn check(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) -> Option
 }
 
 /// Whether the command, or what it would run or queue, may use more memory.
-fn needs_memory(c: &Client, spec: &CommandSpec) -> bool {
+fn needs_memory(c: &Client, spec: &CommandSpec, flags: CommandFlags) -> bool {
     if !c.flags.contains(ClientFlags::MULTI) {
-        return spec.flags.contains(CommandFlags::DENYOOM);
+        return flags.contains(CommandFlags::DENYOOM);
     }
     match multi::runs_at_once(spec) {
         // A queue may grow without end.
@@ -156,13 +165,13 @@ fn needs_memory(c: &Client, spec: &CommandSpec) -> bool {
 }
 
 /// Whether CLIENT PAUSE holds the command back. What is queued in a transaction is held back with its EXEC.
-fn is_paused(srv: &Server, c: &Client, spec: &CommandSpec) -> bool {
+fn is_paused(srv: &Server, c: &Client, spec: &CommandSpec, flags: CommandFlags) -> bool {
     let Some(pause) = srv.net.pause else { return false };
     if pause.until_ms <= srv.clock.unix_ms || c.flags.contains(ClientFlags::REEXECUTING) {
         return false;
     }
     let queued = c.multi.as_ref().is_some_and(|multi| multi.writes()) && spec.name == "exec";
-    let writes = spec.flags.intersects(CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE));
+    let writes = flags.intersects(CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE));
     pause.all || queued || (writes && !c.flags.contains(ClientFlags::MULTI))
 }
 
@@ -280,13 +289,16 @@ pub fn call(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) {
     if ns >= srv.slow_ns || !srv.monitors.is_empty() {
         note(srv, c, spec, ns);
     }
-    if srv.propagation.inside_unit() {
-        return; // Within a transaction: the rest is done once, at its end.
+    let inside = srv.propagation.inside_unit();
+    if inside && !(srv.scripting.busy && c.conn.is_some()) {
+        return; // Within a transaction or script: the rest is done once, at its end.
     }
     if !srv.net.deferred_pushes.is_empty() || c.flags.intersects(SETTLE) {
         settle_reply(srv, c, mark);
     }
-    blocked::serve_after_command(srv);
+    if !inside {
+        blocked::serve_after_command(srv);
+    }
 }
 
 /// Flags of a client whose replies need a look after each command.

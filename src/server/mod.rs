@@ -14,6 +14,7 @@ use crate::ds::siphash;
 use crate::io::ae::EventLoop;
 use crate::io::bio::Bio;
 use crate::persistence;
+use crate::scripting;
 
 pub mod argv;
 pub mod client;
@@ -94,6 +95,8 @@ pub struct Server {
     pub propagation: Propagation,
     /// The dataset on disk: children that save, loading, RDB files.
     pub persistence: persistence::State,
+    /// Scripts and what runs them.
+    pub scripting: scripting::State,
     /// Commands that were slow.
     pub slowlog: slowlog::Slowlog,
     /// Events that were slow.
@@ -118,6 +121,7 @@ impl Server {
         self.stats.reset();
         self.lazyfree.reset();
         self.persistence.aof.reset_stats();
+        self.scripting.eval.evicted = 0;
     }
 
     /// Works out anew from which duration a command concerns the slow log or the latency monitor.

@@ -42,6 +42,7 @@ pub fn feed(srv: &mut Server, c: &Client) {
 
 fn line(unix_us: u64, c: &Client) -> Vec<u8> {
     let addr = match c.info.addr.strip_suffix(":0") {
+        _ if c.flags.contains(ClientFlags::SCRIPT) => "lua".to_owned(),
         Some(path) if c.flags.contains(ClientFlags::UNIX_SOCKET) => format!("unix:{path}"),
         _ => c.info.addr.to_string(),
     };

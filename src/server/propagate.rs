@@ -18,9 +18,47 @@ use bytes::Bytes;
 use crate::persistence::aof::write as aof;
 use crate::server::{Argv, Client, Server};
 
+/// Who is told: replicas, the append-only file, both or neither. Only a script that says so (`redis.set_repl`) changes that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Targets(u8);
+
+impl Targets {
+    /// Nobody.
+    pub const NONE: Targets = Targets(0);
+    /// The append-only file.
+    pub const AOF: Targets = Targets(1);
+    /// Replicas.
+    pub const REPLICAS: Targets = Targets(2);
+    /// Everybody.
+    pub const ALL: Targets = Targets(3);
+
+    /// The number by which scripts know it.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// What a script's number stands for.
+    pub fn from_bits(bits: i64) -> Option<Targets> {
+        u8::try_from(bits).ok().filter(|bits| *bits <= Targets::ALL.0).map(Targets)
+    }
+
+    /// Whether all of `other` are among them.
+    pub const fn contains(self, other: Targets) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl Default for Targets {
+    fn default() -> Targets {
+        Targets::ALL
+    }
+}
+
 /// A command for replicas and the append-only file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Op {
+    /// Who is told of it.
+    pub targets: Targets,
     /// The database it runs in.
     pub db: usize,
     /// Its name and arguments.
@@ -44,6 +82,8 @@ enum Substitute {
 pub struct Propagation {
     /// Whether anybody is to be told.
     pub wanted: bool,
+    /// Who is told of what the commands at hand change.
+    pub targets: Targets,
     /// The replication offset: how many commands were handed on, in this life of the dataset and before.
     pub offset: i64,
     /// Units that have begun and not ended.
@@ -70,6 +110,11 @@ impl Propagation {
     /// Whether a unit is going on: a command of a client, or what wakes clients after it.
     pub fn inside_unit(&self) -> bool {
         self.depth > 0
+    }
+
+    /// Forgets what the unit has collected: the server ends in the middle of it.
+    pub fn abandon(&mut self) {
+        self.unit.clear();
     }
 
     /// Whether the command at hand is one of several of a unit: in a transaction, or a script.
@@ -99,27 +144,34 @@ fn hand_on(srv: &mut Server) {
     let unit = std::mem::take(&mut srv.propagation.unit);
     let is_transaction = unit.len() > 1;
     if is_transaction {
-        deliver(srv, None, [&b"MULTI"[..]].into_iter());
+        deliver(srv, Targets::ALL, None, [&b"MULTI"[..]].into_iter());
     }
     for op in &unit {
-        deliver(srv, Some(op.db), op.args.iter().map(|arg| &arg[..]));
+        deliver(srv, op.targets, Some(op.db), op.args.iter().map(|arg| &arg[..]));
     }
     if is_transaction {
-        deliver(srv, None, [&b"EXEC"[..]].into_iter());
+        deliver(srv, Targets::ALL, None, [&b"EXEC"[..]].into_iter());
     }
 }
 
 /// Where the append-only file and the replicas take what they are told: a command, and the database it runs in, unless it is
 /// one that runs in any.
 #[inline]
-fn deliver<'a>(srv: &mut Server, db: Option<usize>, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+fn deliver<'a>(
+    srv: &mut Server,
+    targets: Targets,
+    db: Option<usize>,
+    args: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+) {
     #[cfg(test)]
     {
         let args = args.clone().map(Bytes::copy_from_slice).collect();
-        srv.propagation.sent.push(Op { db: db.unwrap_or_default(), args });
+        srv.propagation.sent.push(Op { targets, db: db.unwrap_or_default(), args });
     }
     srv.propagation.offset += 1;
-    aof::feed(srv, db, args);
+    if targets.contains(Targets::AOF) {
+        aof::feed(srv, db, args);
+    }
 }
 
 fn to_args<A: AsRef<[u8]>>(args: &[A]) -> Vec<Bytes> {
@@ -136,8 +188,9 @@ impl Server {
 
     /// Adds a command to the unit, in front of what the command at hand leaves.
     pub fn also_propagate<A: AsRef<[u8]>>(&mut self, db: usize, args: &[A]) {
-        if self.propagation.wanted {
-            self.propagation.unit.push(Op { db, args: to_args(args) });
+        let targets = self.propagation.targets;
+        if self.propagation.wanted && targets != Targets::NONE {
+            self.propagation.unit.push(Op { targets, db, args: to_args(args) });
             if self.propagation.depth == 0 {
                 hand_on(self);
             }
@@ -179,7 +232,7 @@ impl Server {
         let p = &mut self.propagation;
         if p.depth == 1 && p.unit.is_empty() && matches!(p.substitute, Substitute::Itself) {
             // Nearly every write is such a unit of one command as it was sent, and needs no copy.
-            deliver(self, Some(db), c.argv.iter());
+            deliver(self, self.propagation.targets, Some(db), c.argv.iter());
         } else {
             self.collect(&c.argv, db);
         }
@@ -196,7 +249,10 @@ impl Server {
             Substitute::Other(args) => args,
             Substitute::Nothing => return,
         };
-        self.propagation.unit.push(Op { db, args });
+        let targets = self.propagation.targets;
+        if targets != Targets::NONE {
+            self.propagation.unit.push(Op { targets, db, args });
+        }
     }
 }
 

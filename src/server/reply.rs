@@ -195,13 +195,14 @@ impl Out {
     }
 
     /// A text with a three-letter format (`txt`, `mkd`); in RESP2 a bulk string.
-    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+    pub fn verbatim(&mut self, format: impl AsRef<[u8]>, text: &[u8]) {
+        let format = format.as_ref();
         debug_assert_eq!(format.len(), 3);
         if !self.resp3 {
             return self.bulk(text);
         }
         self.header(b'=', text.len() + 4, 0);
-        self.raw(format.as_bytes());
+        self.raw(format);
         self.raw(b":");
         self.raw(text);
         self.raw(b"\r\n");

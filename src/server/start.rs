@@ -168,6 +168,7 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
         eviction: Default::default(),
         propagation: Default::default(),
         persistence: Default::default(),
+        scripting: crate::scripting::State::new(),
         slowlog: slowlog::Slowlog::default(),
         latency: latency::LatencyMonitor::default(),
         monitors: Vec::new(),

@@ -6,7 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::io::monotonic;
-use crate::server::{Client, CmdResult, Server};
+use crate::server::{Client, ClientFlags, CmdResult, Server};
 
 /// The time of the present turn.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +57,9 @@ impl Clock {
 }
 
 /// `TIME`
-pub fn time(_srv: &mut Server, c: &mut Client) -> CmdResult {
-    let now = unix_us();
+pub fn time(srv: &mut Server, c: &mut Client) -> CmdResult {
+    // For a script time stands still.
+    let now = if c.flags.contains(ClientFlags::SCRIPT) { srv.clock.unix_us } else { unix_us() };
     c.out.array(2);
     c.out.bulk_int((now / 1_000_000) as i64);
     c.out.bulk_int((now % 1_000_000) as i64);

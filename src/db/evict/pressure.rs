@@ -56,6 +56,8 @@ pub struct Eviction {
     next_db: usize,
     /// Whether evicting is to go on from the loop.
     pub unfinished: bool,
+    /// Whether memory was short, and nothing could go, when the command at hand began: what its script is checked by.
+    pub out_of_memory: bool,
     /// When the limit was passed and not yet reached again, on the monotonic clock in nanoseconds.
     exceeded_since_ns: Option<u64>,
     /// Nanoseconds for which it was passed before that.

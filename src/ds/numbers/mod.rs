@@ -19,7 +19,7 @@ pub mod hexfloat;
 pub mod integer;
 
 pub use double::{format_17_digits, parse_f64, parse_score_bound};
-pub use dtoa::{DoubleText, format_f64, format_fixed, write_f64};
+pub use dtoa::{DoubleText, format_f64, format_fixed, format_shortest, write_f64};
 pub use integer::{decimal_len, parse_i64, parse_memory, parse_u64, write_i64, write_u64};
 
 /// The bytes before the first NUL: what a C string function sees of `text`.

@@ -21,7 +21,7 @@ use std::ptr;
 
 use mlua_sys::{lua_State, lua_getallocf};
 
-use crate::scripting::script::Run;
+use super::Link;
 
 /// What belongs to a Lua state and must be found from within it.
 #[derive(Debug)]
@@ -32,9 +32,21 @@ pub struct Host {
     limit: usize,
     /// Whether the limit is in force.
     bounded: Cell<bool>,
-    /// The script that runs; null if none does.
-    run: Cell<*mut Run>,
+    /// Who is to be found from within the script that runs.
+    link: Cell<Option<Link>>,
+    /// Whether a script has changed how garbage is collected.
+    collector_touched: Cell<bool>,
+    /// Scripts that have run since garbage was last collected on purpose.
+    runs: Cell<u32>,
+    /// The state of `math.random`: 48 bits of a linear congruential generator.
+    random: Cell<u64>,
 }
+
+/// The generator's state before anybody has seeded it: that of the C library's `lrand48`, as the other constants.
+const RANDOM_START: u64 = 0x1234_abcd_330e;
+const RANDOM_FACTOR: u64 = 0x5_deec_e66d;
+const RANDOM_ADDEND: u64 = 0xb;
+const RANDOM_MASK: u64 = (1 << 48) - 1;
 
 impl Default for Host {
     fn default() -> Host {
@@ -42,7 +54,10 @@ impl Default for Host {
             used: Cell::new(0),
             limit: memory_limit(),
             bounded: Cell::new(false),
-            run: Cell::new(ptr::null_mut()),
+            link: Cell::new(None),
+            collector_touched: Cell::new(false),
+            runs: Cell::new(0),
+            random: Cell::new(RANDOM_START),
         }
     }
 }
@@ -71,15 +86,53 @@ impl Host {
         self.bounded.replace(on)
     }
 
-    /// The script that runs; null if none does.
-    #[inline]
-    pub fn run(&self) -> *mut Run {
-        self.run.get()
+    /// Whether `more` bytes may be had.
+    pub fn has_room(&self, more: usize) -> bool {
+        self.used.get().saturating_add(more) <= self.limit
     }
 
-    /// Says which script runs, and which did before.
-    pub fn set_run(&self, run: *mut Run) -> *mut Run {
-        self.run.replace(run)
+    /// Who is to be found from within the script that runs; `None` if none does.
+    #[inline]
+    pub fn link(&self) -> Option<Link> {
+        self.link.get()
+    }
+
+    /// Says who is to be found.
+    pub fn set_link(&self, link: Option<Link>) {
+        self.link.set(link);
+    }
+
+    /// Notes that a script has changed how garbage is collected.
+    pub fn note_collector_touched(&self) {
+        self.collector_touched.set(true);
+    }
+
+    /// Whether that was noted since the last call.
+    pub fn take_collector_touched(&self) -> bool {
+        self.collector_touched.replace(false)
+    }
+
+    /// Counts a script that has run, and tells how many did since [`Host::reset_runs`].
+    pub fn count_run(&self) -> u32 {
+        self.runs.set(self.runs.get() + 1);
+        self.runs.get()
+    }
+
+    /// Begins to count scripts anew.
+    pub fn reset_runs(&self) {
+        self.runs.set(0);
+    }
+
+    /// The next random number, of 31 bits.
+    pub fn next_random(&self) -> i64 {
+        let next = self.random.get().wrapping_mul(RANDOM_FACTOR).wrapping_add(RANDOM_ADDEND) & RANDOM_MASK;
+        self.random.set(next);
+        (next >> 17) as i64
+    }
+
+    /// Begins the sequence of random numbers that belongs to `seed`.
+    pub fn seed_random(&self, seed: u32) {
+        self.random.set(u64::from(seed) << 16 | 0x330e);
     }
 }
 

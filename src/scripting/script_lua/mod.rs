@@ -5,20 +5,81 @@
 //! - `alloc.rs` counts and bounds the memory of a state.
 //! - `cjson/`, `cmsgpack/`, `lua_struct/` and `bit.rs` are the libraries that scripts find beside Lua's own, in two layers each: the
 //!   format, which knows no Lua, and the functions. `output.rs` bounds what they write.
+//! - `sandbox.rs` makes the world that scripts see, read-only and without Lua 5.1's holes.
+//! - `redis_api.rs` is the table `redis`.
+//! - `convert.rs` makes Lua values of replies, and replies of Lua values.
+//!
+//! This file has the [`Engine`], one for EVAL and one for functions, and [`invoke`], which runs a script in it.
+//!
+//! # How callbacks find the server
+//!
+//! A callback gets a Lua state and nothing else. From the state it comes to the [`Host`], and there, while a script runs, to
+//! the [`Link`]: the server and the script's client. That is the one place where `&mut Server` is recovered from a pointer.
+//! It is sound because [`invoke`] holds the only reference and does not use it from the moment it sets the link until Lua has
+//! returned, and because callbacks do not nest: a command that a script runs is never a script itself, and clients that are
+//! served while a script runs for too long are kept from running one.
 
 pub mod alloc;
 pub mod bit;
 pub mod boundary;
 pub mod cjson;
 pub mod cmsgpack;
+pub mod convert;
 pub mod lua_struct;
 mod output;
+pub mod redis_api;
+pub mod sandbox;
 #[cfg(test)]
 mod testing;
 
-use mlua_sys::{lua_State, lua_close, lua_newstate};
+use std::ffi::c_int;
+use std::ops::Range;
+
+use mlua_sys::*;
 
 use alloc::Host;
+use boundary::{RAISE, Raise, Returns, push_bytes, to_bytes};
+use convert::Writer;
+
+use super::script::{self, Callable, Kind};
+use crate::server::{Argv, Client, Server};
+
+/// What the registry of a state holds, by number. References to scripts have larger numbers.
+pub mod registry {
+    use std::ffi::c_int;
+
+    /// The globals.
+    pub const GLOBALS: c_int = 1;
+    /// What scripts see as the globals: their guard.
+    pub const GLOBALS_GUARD: c_int = 2;
+    /// The handler of errors that end a script.
+    pub const ERROR_HANDLER: c_int = 3;
+}
+
+/// Instructions between two looks at the clock.
+const HOOK_INSTRUCTIONS: c_int = 100_000;
+
+/// Scripts after which garbage is collected for a moment, so that small ones do not let it pile up.
+const COLLECT_AFTER: u32 = 50;
+
+/// Kilobytes that such a moment is to deal with.
+const COLLECT_KB: c_int = 50;
+
+/// Lua's habits of collecting garbage, in percent: `LUAI_GCPAUSE` and `LUAI_GCMUL`.
+const COLLECTOR_HABITS: c_int = 200;
+
+/// Who is to be found from within the script that runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// The server.
+    pub srv: *mut Server,
+    /// The client whose commands the script's are.
+    pub client: *mut Client,
+    /// The client that has called the script.
+    caller: *const Client,
+    /// The main thread of Lua, for which that of a coroutine stands in while it runs.
+    main: *mut lua_State,
+}
 
 /// A Lua state and what belongs to it.
 #[derive(Debug)]
@@ -32,15 +93,20 @@ pub struct Engine {
 unsafe impl Send for Engine {}
 
 impl Engine {
-    /// A state with nothing in it.
+    /// A state with the libraries and the API, guarded.
     #[allow(clippy::new_without_default)] // a default suggests a cheap, empty value, and this is neither
     pub fn new() -> Engine {
         let host = Box::new(Host::default());
         let ud = (&raw const *host).cast_mut().cast();
-        // SAFETY: `allocate` is an allocator as Lua wants it, and the host outlives the state.
-        let l = unsafe { lua_newstate(alloc::allocate, ud) };
-        assert!(!l.is_null(), "memory is refused to running scripts only");
-        Engine { l, host }
+        // SAFETY: `allocate` is an allocator as Lua wants it, and the host outlives the state. The new state runs nothing.
+        unsafe {
+            let l = lua_newstate(alloc::allocate, ud);
+            assert!(!l.is_null(), "memory is refused to running scripts only");
+            sandbox::open(l);
+            lua_pushcclosure(l, redis_api::on_error, 0);
+            lua_rawseti_(l, LUA_REGISTRYINDEX, registry::ERROR_HANDLER);
+            Engine { l, host }
+        }
     }
 
     /// The state, which lives as long as the engine.
@@ -52,11 +118,190 @@ impl Engine {
     pub fn used_memory(&self) -> usize {
         self.host.used()
     }
+
+    /// Compiles a source under a name as `luaL_loadbuffer` takes it, and answers the number by which the registry knows the
+    /// function; or what is wrong with the source.
+    pub fn compile(&mut self, source: &[u8], name: &str) -> Result<c_int, Vec<u8>> {
+        let l = self.l;
+        // SAFETY: the state runs nothing, so memory is not refused and its stack is free.
+        unsafe {
+            lua_settop(l, 0);
+            if sandbox::compile(l, source, name) {
+                return Ok(luaL_ref(l, LUA_REGISTRYINDEX));
+            }
+            let error = to_bytes(l, -1).unwrap_or_default().to_vec();
+            lua_settop(l, 0);
+            Err(error)
+        }
+    }
+
+    /// Forgets a function that [`Engine::compile`] gave.
+    pub fn forget(&mut self, function: c_int) {
+        // SAFETY: as above.
+        unsafe { luaL_unref(self.l, LUA_REGISTRYINDEX, function) }
+    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         // SAFETY: the state is this engine's own, and no Lua code runs while its engine is dropped.
         unsafe { lua_close(self.l) }
+    }
+}
+
+/// Runs a script and writes its reply to the client that asked for it. `client` is whose commands the script's are.
+/// Answers whether the reply is, or has in it, an error.
+pub fn invoke(srv: &mut Server, c: &mut Client, client: &mut Client, call: &Callable) -> bool {
+    let l = call.engine(srv).state();
+    let threshold = srv.config.busy_reply_threshold;
+    // SAFETY: the engine outlives the run, since no command that drops one may run meanwhile. The state runs nothing yet, so
+    // its stack is free and memory is not refused. `srv`, `client` and `c` are not used between setting the link
+    // and clearing it.
+    unsafe {
+        let host = &*Host::of(l);
+        lua_settop(l, 0);
+        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::ERROR_HANDLER);
+        lua_rawgeti_(l, LUA_REGISTRYINDEX, call.function);
+        let arguments = push_arguments(l, &c.argv, call);
+        host.set_link(Some(Link {
+            srv: &raw mut *srv,
+            client: &raw mut *client,
+            caller: &raw const *c,
+            main: l,
+        }));
+        if threshold > 0 {
+            lua_sethook(l, Some(on_count), LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+        }
+        host.set_bounded(true);
+        let status = lua_pcall(l, arguments, 1, 1);
+        host.set_bounded(false);
+        lua_sethook(l, None, 0, 0);
+        host.set_link(None);
+        let mut writer = Writer {
+            out: &mut c.out,
+            stats: &mut srv.stats,
+            script_resp3: client.out.resp3(),
+            failed: false,
+        };
+        if status == LUA_OK {
+            writer.write(l);
+        } else {
+            write_error(l, &mut writer, &call.name);
+        }
+        lua_settop(l, 0);
+        collect_garbage(l, host);
+        writer.failed
+    }
+}
+
+/// Pushes what the script is called with, or sets it in the globals, and answers how many values it is. The function is on
+/// top; what an earlier script has done to its environment is undone.
+unsafe fn push_arguments(l: *mut lua_State, argv: &Argv, call: &Callable) -> c_int {
+    // SAFETY: see `invoke`.
+    unsafe {
+        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS_GUARD);
+        lua_pushvalue(l, -1);
+        lua_replace(l, LUA_GLOBALSINDEX);
+        if call.kind == Kind::Function {
+            lua_settop(l, -2);
+            push_list(l, argv, call.keys.clone());
+            push_list(l, argv, call.args.clone());
+            return 2;
+        }
+        lua_setfenv(l, -2);
+        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS);
+        for (name, range) in [(b"KEYS", &call.keys), (b"ARGV", &call.args)] {
+            push_bytes(l, name);
+            push_list(l, argv, range.clone());
+            lua_rawset(l, -3);
+        }
+        lua_settop(l, -2);
+        0
+    }
+}
+
+/// Pushes a table of some of the arguments.
+unsafe fn push_list(l: *mut lua_State, argv: &Argv, range: Range<usize>) {
+    // SAFETY: see `invoke`.
+    unsafe {
+        lua_createtable(l, range.len() as c_int, 0);
+        for (i, arg) in range.enumerate() {
+            push_bytes(l, argv.get(arg));
+            lua_rawseti_(l, -2, i as c_int + 1);
+        }
+    }
+}
+
+/// Writes the error on top, with which a script has ended.
+unsafe fn write_error(l: *mut lua_State, writer: &mut Writer<'_>, name: &str) {
+    // SAFETY: see `invoke`.
+    unsafe {
+        if lua_type(l, -1) != LUA_TTABLE {
+            // Not even the handler could run: memory, or an error within it.
+            let reason = to_bytes(l, -1).unwrap_or(b"execution failure");
+            let text =
+                [b"ERR Error running script ", name.as_bytes(), b", ", &reason[..reason.len().min(100)]];
+            return writer.error(&text.concat(), true);
+        }
+        let field = |field: &[u8]| {
+            push_bytes(l, field);
+            lua_rawget_(l, -2);
+            let text = to_bytes(l, -1).map(|text| convert::error_text(text).to_vec());
+            lua_settop(l, -2);
+            text
+        };
+        let mut text = field(b"err").unwrap_or_else(|| b"ERR unknown error".to_vec());
+        if let (Some(source), Some(line)) = (field(b"source"), field(b"line")) {
+            let position = [b" script: ", name.as_bytes(), b", on ", &source, b":", &line, b"."];
+            text.extend_from_slice(&position.concat());
+        }
+        let counted_already = convert::has_true(l, b"ignore_error_stats_update");
+        writer.error(&text, !counted_already);
+    }
+}
+
+/// Collects garbage now and then, and has Lua collect it as ever if the script has meddled with that.
+unsafe fn collect_garbage(l: *mut lua_State, host: &Host) {
+    // SAFETY: see `invoke`. There are no finalizers.
+    unsafe {
+        if host.take_collector_touched() {
+            lua_gc(l, LUA_GCRESTART, 0);
+            lua_gc(l, LUA_GCSETPAUSE, COLLECTOR_HABITS);
+            lua_gc(l, LUA_GCSETSTEPMUL, COLLECTOR_HABITS);
+        }
+        if host.count_run() >= COLLECT_AFTER {
+            host.reset_runs();
+            lua_gc(l, LUA_GCSTEP, COLLECT_KB);
+        }
+    }
+}
+
+/// What Lua calls every so many instructions; and at every line, once the script is to end.
+///
+/// # Safety
+/// For Lua alone.
+unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _ar: *mut lua_Debug) {
+    // SAFETY: a hook is called with a live state and free slots, as a callback is; this frame owns nothing.
+    unsafe {
+        if boundary::enter(l, interrupt) == RAISE {
+            lua_error(l);
+        }
+    }
+}
+
+/// Serves events if the script has run for too long, and raises an error if it was killed. From then on every line raises it
+/// again, in whichever coroutine, so that `pcall` cannot hold it back.
+unsafe fn interrupt(l: *mut lua_State) -> Returns {
+    // SAFETY: hooks are set while a script runs only, when the link is valid: see the top of this file.
+    unsafe {
+        let Some(link) = (*Host::of(l)).link() else { return Ok(0) };
+        if !script::interrupt(&mut *link.srv, &*link.caller) {
+            return Ok(0);
+        }
+        for thread in [l, link.main] {
+            lua_sethook(thread, Some(on_count), LUA_MASKLINE, 0);
+        }
+        convert::push_error(l, b"Script killed by user with SCRIPT KILL.");
+        Err(Raise::Value)
     }
 }

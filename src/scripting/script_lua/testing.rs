@@ -22,6 +22,11 @@ pub fn engine() -> Engine {
     ];
     // SAFETY: the state is new, and no limit of memory is in force.
     unsafe {
+        // Without guards: the cases change what scripts cannot.
+        lua_createtable(l, 0, 0);
+        lua_setfield(l, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+        lua_createtable(l, 0, 0);
+        lua_replace(l, LUA_GLOBALSINDEX);
         luaL_openlibs(l);
         for (name, open) in ours {
             push_bytes(l, name.as_bytes());

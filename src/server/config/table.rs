@@ -365,6 +365,11 @@ directives! {
     /// Most commands kept by SLOWLOG.
     "slowlog-max-len" slowlog_max_len: u64 = 128, Int { min: 0, max: i64::MAX };
 
+    // ---- scripts ----
+
+    /// Milliseconds after which clients are answered while a script runs; 0: never.
+    "busy-reply-threshold" | "lua-time-limit" busy_reply_threshold: u64 = 5000, Int { min: 0, max: i64::MAX };
+
     // ---- shutdown ----
 
     /// Seconds to wait for replicas that lag behind.

@@ -108,9 +108,9 @@ fn stats(overview: &Overview) -> Vec<(String, Stat)> {
         ("clients.normal".into(), Bytes(overview.clients)),
         ("cluster.links".into(), Bytes(0)),
         ("aof.buffer".into(), Bytes(0)),
-        ("lua.caches".into(), Bytes(0)),
+        ("lua.caches".into(), Bytes(overview.script_cache)),
         ("functions.caches".into(), Bytes(0)),
-        ("script.VMs".into(), Bytes(0)),
+        ("script.VMs".into(), Bytes(overview.script_engines)),
     ];
     stats.extend(overview.dbs.iter().map(|db| (format!("db.{}", db.id), Stat::Db(*db))));
     let (fragmentation, rss) = (overview.allocator_fragmentation(), overview.allocator_rss());

@@ -56,6 +56,10 @@ pub struct Overview {
     pub startup: usize,
     /// Memory of the process, as the system counts it.
     pub process_rss: usize,
+    /// The cache of scripts.
+    pub script_cache: usize,
+    /// The Lua states, which are not part of `used`.
+    pub script_engines: usize,
     /// Structs and buffers of clients.
     pub clients: usize,
     /// Tables of the databases that are not empty.
@@ -76,6 +80,8 @@ impl Overview {
             peak: srv.stats.peak_memory.max(used),
             startup: srv.process.startup_memory,
             process_rss: process_rss(),
+            script_cache: srv.scripting.eval.cache_bytes(),
+            script_engines: srv.scripting.engines_bytes(),
             clients: srv.clients.iter().chain(c).map(client_cmd::memory_of).sum(),
             dbs: dbs.map(|db| DbOverhead { id: db.id, table: db.keys.table().mem_bytes() }).collect(),
             keys: srv.dbs.iter().map(|db| db.len()).sum(),
@@ -85,7 +91,7 @@ impl Overview {
 
     /// What is there for the server itself.
     pub fn overhead(&self) -> usize {
-        self.startup + self.clients + self.tables()
+        self.startup + self.clients + self.script_cache + self.tables()
     }
 
     /// The databases' tables together.
