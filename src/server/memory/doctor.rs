@@ -115,6 +115,8 @@ mod tests {
             peak: 101 * MB,
             startup: MB,
             process_rss: 105 * MB,
+            script_cache: 0,
+            script_engines: 0,
             clients: 50_000,
             dbs: vec![],
             keys: 1,

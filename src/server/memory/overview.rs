@@ -173,6 +173,8 @@ mod tests {
             peak: 20_000,
             startup: 2_000,
             process_rss: 50_000,
+            script_cache: 0,
+            script_engines: 0,
             clients: 1_000,
             dbs: vec![DbOverhead { id: 0, table: 600 }, DbOverhead { id: 3, table: 400 }],
             keys: 60,
