@@ -40,6 +40,60 @@ const WHOLE: Dataset = Dataset {
     ],
 };
 
+/// A script of one command.
+const SCRIPT_ONE: &str = "return redis.call('GET', KEYS[1])";
+/// A script of ten commands, in the shape of a job that is taken from a queue.
+const SCRIPT_TEN: &str = "\
+local id = redis.call('INCR', KEYS[1] .. ':id')
+redis.call('HSET', KEYS[1] .. ':job', 'id', id, 'state', 'new')
+redis.call('LPUSH', KEYS[1] .. ':wait', id)
+redis.call('ZADD', KEYS[1] .. ':due', id, id)
+local next = redis.call('RPOP', KEYS[1] .. ':wait')
+redis.call('ZREM', KEYS[1] .. ':due', next)
+redis.call('HSET', KEYS[1] .. ':job', 'state', 'active')
+redis.call('SADD', KEYS[1] .. ':active', next)
+redis.call('SREM', KEYS[1] .. ':active', next)
+return redis.call('HGET', KEYS[1] .. ':job', 'state')";
+/// A script that reads and writes a kilobyte of JSON.
+const SCRIPT_JSON: &str = "return #cjson.encode(cjson.decode(redis.call('GET', KEYS[1])))";
+/// What these are called by. A server that calls them otherwise answers NOSCRIPT, which ends the run.
+const SHA_ONE: &str = "d3c21d0c2b9ca22f82737626a27bcaf5d288f99f";
+const SHA_TEN: &str = "26dfd1dcfc3c885b857eda213e0bcce6a4df9aa6";
+const SHA_JSON: &str = "79697fcb2b63325a2bb0c6150875852c1a0c5671";
+/// A library of one function, which does what [`SCRIPT_ONE`] does.
+const LIBRARY: &str = "\
+#!lua name=bench
+redis.register_function{function_name = 'get', flags = {'no-writes'}, callback = function(keys)
+  return redis.call('GET', keys[1])
+end}";
+/// An order, in a kilobyte of JSON.
+const JSON: &str = "\
+    {\"id\":\"7f9c24e8-3b1d-4c55-9e1a-0d4a6b2f8c11\",\"type\":\"order\",\"created\":1712345678,\"paid\":true,\
+    \"total\":149.95,\"currency\":\"EUR\",\"customer\":{\"name\":\"Ada Example\",\"email\":\"ada@example.com\",\
+    \"address\":{\"street\":\"1 Analytical Way\",\"city\":\"London\",\"zip\":\"N1 9GU\",\"country\":\"GB\"}},\
+    \"items\":[{\"sku\":\"SKU-0000\",\"title\":\"Article number 0\",\"quantity\":1,\"price\":9.5,\"tags\":[\"new\",\
+    \"sale\",\"blue\"]},{\"sku\":\"SKU-0001\",\"title\":\"Article number 1\",\"quantity\":2,\"price\":10.5,\
+    \"tags\":[\"new\",\"sale\",\"blue\"]},{\"sku\":\"SKU-0002\",\"title\":\"Article number 2\",\"quantity\":3,\
+    \"price\":11.5,\"tags\":[\"new\",\"sale\",\"blue\"]},{\"sku\":\"SKU-0003\",\"title\":\"Article number 3\",\
+    \"quantity\":4,\"price\":12.5,\"tags\":[\"new\",\"sale\",\"blue\"]},{\"sku\":\"SKU-0004\",\
+    \"title\":\"Article number 4\",\"quantity\":5,\"price\":13.5,\"tags\":[\"new\",\"sale\",\"blue\"]},\
+    {\"sku\":\"SKU-0005\",\"title\":\"Article number 5\",\"quantity\":6,\"price\":14.5,\"tags\":[\"new\",\"sale\",\
+    \"blue\"]}],\"notes\":null,\"history\":[{\"at\":1712345678,\"state\":\"created\"},{\"at\":1712345738,\
+    \"state\":\"paid\"},{\"at\":1712345798,\"state\":\"packed\"},{\"at\":1712345858,\"state\":\"shipped\"}]}";
+/// Scripts, functions, and the keys that they work on.
+const SCRIPTED: Dataset = Dataset {
+    keys: 1_000,
+    // What has no key is loaded as often as there are keys; that does not matter.
+    load: &[
+        &["SET", "key:{key}", "xxxxxxxx"],
+        &["SET", "json:{key}", JSON],
+        &["SCRIPT", "LOAD", SCRIPT_ONE],
+        &["SCRIPT", "LOAD", SCRIPT_TEN],
+        &["SCRIPT", "LOAD", SCRIPT_JSON],
+        &["FUNCTION", "LOAD", "REPLACE", LIBRARY],
+    ],
+};
+
 /// One measurement under load.
 pub struct Row {
     /// What the tables call it and `--rows` looks for.
@@ -96,7 +150,7 @@ pub fn throughput() -> Vec<Row> {
     rows
 }
 
-/// Rows of the other types, all at pipeline 16.
+/// Rows of the other types and of scripts, all at pipeline 16.
 fn collections() -> impl Iterator<Item = Row> {
     const MSET: &[&str] = &[
         "MSET", "a:{key}", "1", "b:{key}", "2", "c:{key}", "3", "d:{key}", "4", "e:{key}", "5", "f:{key}",
@@ -115,7 +169,7 @@ fn collections() -> impl Iterator<Item = Row> {
         "COUNT",
         "50",
     ];
-    let rows: [(&str, &'static Dataset, &'static [&'static str], u64); 22] = [
+    let rows: [(&str, &'static Dataset, &'static [&'static str], u64); 26] = [
         ("LPUSH", &LIST, &["LPUSH", "list", "xxxxxxxx"], 1),
         ("RPOP", &LIST, &["RPOP", "list"], 2),
         ("LRANGE of 100", &LIST, &["LRANGE", "list", "0", "99"], 10),
@@ -138,6 +192,10 @@ fn collections() -> impl Iterator<Item = Row> {
         ("BITCOUNT of 1 MB", &WHOLE, &["BITCOUNT", "bits"], 150),
         ("SORT of 10,000", &WHOLE, &["SORT", "numbers", "DESC", "LIMIT", "0", "10"], 1_500),
         ("SMEMBERS of 10,000", &WHOLE, &["SMEMBERS", "set1"], 500),
+        ("EVALSHA of one command", &SCRIPTED, &["EVALSHA", SHA_ONE, "1", "key:{key}"], 5),
+        ("EVALSHA of ten commands", &SCRIPTED, &["EVALSHA", SHA_TEN, "1", "key:{key}"], 30),
+        ("FCALL of one command", &SCRIPTED, &["FCALL", "get", "1", "key:{key}"], 5),
+        ("EVALSHA of 1 KB of JSON", &SCRIPTED, &["EVALSHA", SHA_JSON, "1", "json:{key}"], 50),
     ];
     rows.into_iter().map(|(name, dataset, request, weight)| Row {
         name: format!("{name}, pipeline 16"),
