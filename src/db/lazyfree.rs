@@ -21,7 +21,7 @@ use crate::server::client::ClientId;
 use crate::server::{Server, networking};
 
 /// A lazy deletion hands over values of more allocations than this: upstream's `LAZYFREE_THRESHOLD`.
-const LAZY_MIN: usize = 64;
+pub const LAZY_MIN: usize = 64;
 
 /// A deletion that is not lazy hands over values of more allocations than this.
 const EAGER_MAX: usize = 20_000;
@@ -91,6 +91,12 @@ pub fn dispose_databases(srv: &mut Server, databases: Vec<KvStore>, waits: Optio
         Some(client) => srv.bio.submit_for(JobKind::LazyFree, networking::token_of(client).0, job),
         None => srv.bio.submit(JobKind::LazyFree, job),
     }
+}
+
+/// Drops anything else in the background, which counts as so many objects.
+pub fn dispose_of<T: Send + 'static>(srv: &mut Server, value: T, objects: u64) {
+    let job = srv.lazyfree.job(value, objects);
+    srv.bio.submit(JobKind::LazyFree, job);
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::ds::sds;
 use crate::io::bio::JobKind;
@@ -25,6 +25,7 @@ use crate::server::commands::{CommandFlags, CommandSpec};
 use crate::server::{Client, CmdError, CmdResult, Server, monitor};
 use crate::{cmd_err, zmalloc};
 
+use super::functions;
 use super::script::{self, Callable, Kind, ScriptFlags};
 use super::script_lua::Engine;
 use super::script_lua::redis_api::hex_digest;
@@ -44,7 +45,7 @@ type Digest = [u8; 40];
 #[derive(Debug)]
 struct Script {
     /// Its digest, as text.
-    name: Rc<str>,
+    name: Arc<str>,
     /// The number of its function in the engine's registry.
     function: c_int,
     flags: ScriptFlags,
@@ -120,7 +121,7 @@ impl State {
             CmdError::Bytes([b"ERR Error compiling script (new function): ", &error[..]].concat().into())
         })?;
         let place = evictable.then(|| self.make_place(digest));
-        let name = Rc::from(std::str::from_utf8(&digest).expect("hexadecimal digits are text"));
+        let name = Arc::from(std::str::from_utf8(&digest).expect("hexadecimal digits are text"));
         let script = Script { name, function, flags, source_len: source.len(), place };
         self.source_bytes += source.len();
         Ok(self.scripts.entry(digest).or_insert(script))
@@ -199,7 +200,7 @@ fn given_digest(arg: &[u8]) -> Option<Digest> {
     Some(digest)
 }
 
-/// What the dispatcher has to take EVAL and its kin for, if the script says what it does.
+/// What the dispatcher has to take EVAL, FCALL and their kin for, if the script says what it does.
 pub fn command_flags(srv: &Server, c: &Client, spec: &CommandSpec) -> CommandFlags {
     if !spec.flags.contains(CommandFlags::NO_MANDATORY_KEYS) {
         return spec.flags;
@@ -210,6 +211,10 @@ pub fn command_flags(srv: &Server, c: &Client, spec: &CommandSpec) -> CommandFla
             Some(digest) => digest,
             None => return spec.flags,
         },
+        "fcall" | "fcall_ro" => {
+            let flags = functions::flags_of(srv, c.argv.get(1));
+            return flags.map_or(spec.flags, |flags| flags.as_command_flags(spec.flags));
+        }
         _ => return spec.flags,
     };
     let known = srv.scripting.eval.scripts.get(&script).map(|script| script.flags);
@@ -253,7 +258,7 @@ fn eval_digest(srv: &mut Server, c: &mut Client, read_only: bool) -> CmdResult {
 }
 
 /// Monitors see a script before its commands.
-fn show_to_monitors(srv: &mut Server, c: &mut Client) {
+pub(super) fn show_to_monitors(srv: &mut Server, c: &mut Client) {
     if !srv.monitors.is_empty() {
         monitor::feed(srv, c);
     }

@@ -17,7 +17,7 @@
 use std::borrow::Cow;
 use std::ffi::c_int;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -104,7 +104,7 @@ pub struct Callable {
     /// By which command it is called.
     pub kind: Kind,
     /// What errors and logs call it: its digest, or its function's name.
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// The number of its function in the registry of its engine.
     pub function: c_int,
     /// What it says of itself.
@@ -122,7 +122,7 @@ impl Callable {
     pub fn engine<'a>(&self, srv: &'a Server) -> &'a Engine {
         match self.kind {
             Kind::Eval => srv.scripting.eval.engine(),
-            Kind::Function => &srv.scripting.function_engine,
+            Kind::Function => srv.scripting.functions.engine(),
         }
     }
 }
@@ -133,7 +133,7 @@ pub struct Run {
     /// By which command it was called.
     pub kind: Kind,
     /// Its name: see [`Callable`].
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// The command that called it. Only noted once it is busy, when others may ask.
     pub command: Vec<Bytes>,
     /// Monotonic time of its beginning, in nanoseconds.

@@ -221,11 +221,13 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Runs a command of words without blanks, and returns its reply as text: `nil`, `-` and an error, `[a,b]`.
 pub fn run(c: &mut Connection, line: &str) -> String {
-    let mut words = line.split(' ');
-    let mut command = cmd(words.next().unwrap());
-    for word in words {
-        command.arg(word);
-    }
+    run_words(c, &line.split(' ').collect::<Vec<_>>())
+}
+
+/// As [`run`], for words that may have blanks.
+pub fn run_words(c: &mut Connection, words: &[&str]) -> String {
+    let mut command = cmd(words[0]);
+    command.arg(&words[1..]);
     let reply: RedisResult<redis::Value> = command.query(c);
     match reply {
         Ok(value) => show(&value),

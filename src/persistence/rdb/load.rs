@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use bytes::Bytes;
+
 use super::decode::Decoder;
 use super::error::Error;
 use super::format::{CHECKSUM_SINCE, VERSION, kind, opcode};
@@ -11,6 +13,7 @@ use crate::db::kvstore::Place;
 use crate::ds::numbers;
 use crate::io::monotonic;
 use crate::persistence::rio::{Source, Stream};
+use crate::scripting::functions;
 use crate::server::Server;
 
 /// Bytes of magic and version.
@@ -206,7 +209,7 @@ fn load_from(
             opcode::FUNCTION_PRE_GA => {
                 return Err(from.corrupt("Pre-release function format not supported."));
             }
-            opcode::FUNCTION2 => function(srv, from)?,
+            opcode::FUNCTION2 => library(srv, from, options.replace)?,
             opcode::EOF => return trailer(from, info.version, options.checksum),
             byte if kind::is_known(byte) => {
                 key(srv, from, byte, std::mem::take(&mut ahead), &mut context, info)?;
@@ -320,9 +323,10 @@ fn module_aux(from: &mut Decoder<'_, Stream<'_>>) -> Error {
 }
 
 /// Reads a library of functions.
-fn function(_srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>) -> Result<(), Error> {
-    from.bytes()?;
-    Err(Error::Unsupported("Failed creating function, there is no engine for libraries".to_owned()))
+fn library(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, replace: bool) -> Result<(), Error> {
+    let source = Bytes::copy_from_slice(from.bytes()?);
+    functions::load_library(srv, source, replace)
+        .map_err(|error| Error::Unsupported(format!("Failed loading library, {error}")))
 }
 
 /// Reads the checksum, of files that have one.

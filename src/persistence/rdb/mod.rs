@@ -46,7 +46,7 @@ pub use error::Error;
 pub use format::{Forced, MIN_WRITTEN, VERSION};
 pub use load::{LoadInfo, LoadOptions, load};
 pub use payload::{
-    Restored, dump_payload, function_sources, functions_payload, restore_payload, seal, verify,
+    NoLibraries, Restored, dump_payload, function_sources, functions_payload, restore_payload, seal, verify,
 };
 pub use save::{Clocks, Dataset, SaveInfo, SaveOptions, save};
 pub use value::{Limits, Skipped};

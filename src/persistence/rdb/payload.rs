@@ -76,19 +76,32 @@ pub fn functions_payload<'a>(sources: impl Iterator<Item = &'a [u8]>, compress: 
     payload
 }
 
+/// Why a payload is no list of libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoLibraries {
+    /// It has functions in the form of a release candidate of 7.0.
+    PreGa,
+    /// It has something else.
+    OtherType,
+    /// A source is not in the format.
+    Damaged,
+}
+
 /// The sources of libraries in a payload that [`verify`] has accepted.
 ///
 /// # Errors
 /// If it is not in the format, or has anything else in it.
-pub fn function_sources(body: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+pub fn function_sources(body: &[u8]) -> Result<Vec<Vec<u8>>, NoLibraries> {
     let mut memory = Memory::new(body);
     let mut from = Decoder::new(&mut memory);
     let mut sources = Vec::new();
     while from.source.left() > 0 {
-        match from.byte()? {
-            opcode::FUNCTION2 => sources.push(from.bytes()?.to_vec()),
-            opcode::FUNCTION_PRE_GA => return Err(from.corrupt("Pre-release function format not supported.")),
-            _ => return Err(from.corrupt("given type is not a function")),
+        match from.byte() {
+            Ok(opcode::FUNCTION2) => {
+                sources.push(from.bytes().map_err(|_| NoLibraries::Damaged)?.to_vec());
+            }
+            Ok(opcode::FUNCTION_PRE_GA) => return Err(NoLibraries::PreGa),
+            _ => return Err(NoLibraries::OtherType),
         }
     }
     Ok(sources)

@@ -29,7 +29,8 @@ pub struct Dataset<'a> {
 impl<'a> Dataset<'a> {
     /// Everything that a server holds.
     pub fn of(srv: &'a Server) -> Dataset<'a> {
-        Dataset { dbs: &srv.dbs, functions: Vec::new(), now_s: srv.clock.unix_s() }
+        let functions = srv.scripting.functions.sources().map(|source| source.as_ref()).collect();
+        Dataset { dbs: &srv.dbs, functions, now_s: srv.clock.unix_s() }
     }
 }
 

@@ -7,6 +7,7 @@
 //!   format, which knows no Lua, and the functions. `output.rs` bounds what they write.
 //! - `sandbox.rs` makes the world that scripts see, read-only and without Lua 5.1's holes.
 //! - `redis_api.rs` is the table `redis`.
+//! - `function_lua.rs` loads libraries of functions.
 //! - `convert.rs` makes Lua values of replies, and replies of Lua values.
 //!
 //! This file has the [`Engine`], one for EVAL and one for functions, and [`invoke`], which runs a script in it.
@@ -25,6 +26,7 @@ pub mod boundary;
 pub mod cjson;
 pub mod cmsgpack;
 pub mod convert;
+pub mod function_lua;
 pub mod lua_struct;
 mod output;
 pub mod redis_api;
@@ -54,6 +56,10 @@ pub mod registry {
     pub const GLOBALS_GUARD: c_int = 2;
     /// The handler of errors that end a script.
     pub const ERROR_HANDLER: c_int = 3;
+    /// What takes the place of the globals while a library is loaded.
+    pub const LOADING_GLOBALS: c_int = 4;
+    /// The address of what is known of the library that is loaded.
+    pub const LOADING: c_int = 5;
 }
 
 /// Instructions between two looks at the clock.

@@ -57,17 +57,10 @@ pub unsafe fn open(l: *mut lua_State) {
 }
 
 /// Sets the constants of `redis`, which is on top.
-///
-/// # Safety
-/// `l` is a live state with free slots and a table on top, and memory is not refused.
-pub unsafe fn set_constants(l: *mut lua_State) {
-    // SAFETY: as the caller promises.
+unsafe fn set_constants(l: *mut lua_State) {
+    // SAFETY: as `open`.
     unsafe {
-        set_string(l, "REDIS_VERSION", REDIS_VERSION.as_bytes());
-        set_number(l, "REDIS_VERSION_NUM", f64::from(REDIS_VERSION_NUM));
-        for (number, (name, _)) in LEVELS.iter().enumerate() {
-            set_number(l, name, number as f64);
-        }
+        set_version_and_levels(l);
         for (name, targets) in [
             ("REPL_NONE", Targets::NONE),
             ("REPL_AOF", Targets::AOF),
@@ -76,6 +69,21 @@ pub unsafe fn set_constants(l: *mut lua_State) {
             ("REPL_ALL", Targets::ALL),
         ] {
             set_number(l, name, f64::from(targets.bits()));
+        }
+    }
+}
+
+/// Sets those constants of `redis`, which is on top, that libraries see while they are loaded.
+///
+/// # Safety
+/// `l` is a live state with free slots and a table on top, and memory is not refused.
+pub unsafe fn set_version_and_levels(l: *mut lua_State) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        set_string(l, "REDIS_VERSION", REDIS_VERSION.as_bytes());
+        set_number(l, "REDIS_VERSION_NUM", f64::from(REDIS_VERSION_NUM));
+        for (number, (name, _)) in LEVELS.iter().enumerate() {
+            set_number(l, name, number as f64);
         }
     }
 }

@@ -60,6 +60,9 @@ const MAX_PATTERN_ITEMS: usize = 2000;
 /// What guards are known by.
 static MARK: u8 = 0;
 
+/// Where a guard's metatable has the real table.
+pub const GUARDED: c_int = 2;
+
 /// The text of every refused write.
 const READ_ONLY: &str = "Attempt to modify a readonly table";
 

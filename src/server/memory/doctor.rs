@@ -117,6 +117,7 @@ mod tests {
             process_rss: 105 * MB,
             script_cache: 0,
             script_engines: 0,
+            functions: 0,
             clients: 50_000,
             dbs: vec![],
             keys: 1,

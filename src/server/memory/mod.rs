@@ -109,7 +109,7 @@ fn stats(overview: &Overview) -> Vec<(String, Stat)> {
         ("cluster.links".into(), Bytes(0)),
         ("aof.buffer".into(), Bytes(0)),
         ("lua.caches".into(), Bytes(overview.script_cache)),
-        ("functions.caches".into(), Bytes(0)),
+        ("functions.caches".into(), Bytes(overview.functions)),
         ("script.VMs".into(), Bytes(overview.script_engines)),
     ];
     stats.extend(overview.dbs.iter().map(|db| (format!("db.{}", db.id), Stat::Db(*db))));

@@ -58,6 +58,8 @@ pub struct Overview {
     pub process_rss: usize,
     /// The cache of scripts.
     pub script_cache: usize,
+    /// Libraries of functions.
+    pub functions: usize,
     /// The Lua states, which are not part of `used`.
     pub script_engines: usize,
     /// Structs and buffers of clients.
@@ -81,6 +83,7 @@ impl Overview {
             startup: srv.process.startup_memory,
             process_rss: process_rss(),
             script_cache: srv.scripting.eval.cache_bytes(),
+            functions: srv.scripting.functions.libraries.mem_bytes(),
             script_engines: srv.scripting.engines_bytes(),
             clients: srv.clients.iter().chain(c).map(client_cmd::memory_of).sum(),
             dbs: dbs.map(|db| DbOverhead { id: db.id, table: db.keys.table().mem_bytes() }).collect(),
@@ -91,7 +94,7 @@ impl Overview {
 
     /// What is there for the server itself.
     pub fn overhead(&self) -> usize {
-        self.startup + self.clients + self.script_cache + self.tables()
+        self.startup + self.clients + self.script_cache + self.functions + self.tables()
     }
 
     /// The databases' tables together.
@@ -175,6 +178,7 @@ mod tests {
             process_rss: 50_000,
             script_cache: 0,
             script_engines: 0,
+            functions: 0,
             clients: 1_000,
             dbs: vec![DbOverhead { id: 0, table: 600 }, DbOverhead { id: 3, table: 400 }],
             keys: 60,
