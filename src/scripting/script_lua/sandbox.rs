@@ -49,8 +49,11 @@ use crate::lua_callback;
 /// Globals of the base library that scripts do not get.
 const REMOVED: [&str; 7] = ["dofile", "loadfile", "print", "require", "module", "package", "io"];
 
+/// Pushes the table of a library.
+type Open = unsafe fn(*mut lua_State);
+
 /// Libraries beside Lua's own, and what leaves the table of each on the stack.
-const LIBRARIES: [(&str, unsafe fn(*mut lua_State)); 4] =
+const LIBRARIES: [(&str, Open); 4] =
     [("cjson", cjson::open), ("cmsgpack", cmsgpack::open), ("struct", lua_struct::open), ("bit", bit::open)];
 
 /// Items of a pattern at each of which matching may nest once: more than any pattern of use has, and far less than the C
