@@ -307,7 +307,7 @@ unsafe fn interrupt(l: *mut lua_State) -> Returns {
         for thread in [l, link.main] {
             lua_sethook(thread, Some(on_count), LUA_MASKLINE, 0);
         }
-        convert::push_error(l, b"Script killed by user with SCRIPT KILL.");
+        convert::push_error(l, b"Script killed by user with SCRIPT KILL...");
         Err(Raise::Value)
     }
 }
