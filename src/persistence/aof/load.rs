@@ -430,6 +430,10 @@ pub fn debug_loadaof(srv: &mut Server, c: &mut Client) -> CmdResult {
         load_files(srv)
     });
     srv.clock.update();
+    if !super::child_active(srv) {
+        // What was loaded is no change. A child that saves remembers how many there were when it was born.
+        srv.stats.dirty -= srv.persistence.rdb.changes(&srv.stats);
+    }
     // It may have been switched on or off meanwhile; what fails is logged.
     let _ = super::apply_config(srv);
     match loaded {
