@@ -148,7 +148,7 @@ pub trait Source {
     /// Bytes taken.
     fn offset(&self) -> u64;
 
-    /// No more bytes than this are left; what to believe of a number of elements.
+    /// No more bytes than this are left, the greatest number if that is not known; what to believe of a number of elements.
     fn left(&self) -> u64;
 
     /// The next byte.
@@ -208,9 +208,11 @@ impl Source for Memory<'_> {
 /// Bytes that are read in chunks.
 pub struct Stream<'r> {
     input: &'r mut dyn Read,
+    /// Room for what is read. It is never cleared, so that it need be initialised only once.
     chunk: Vec<u8>,
-    /// What of the chunk was taken, and what was summed up.
+    /// What of the chunk was taken, what was read, and what was summed up.
     at: usize,
+    end: usize,
     summed: usize,
     sum: Option<u64>,
     /// Bytes in front of the chunk.
@@ -222,8 +224,8 @@ pub struct Stream<'r> {
 impl<'r> Stream<'r> {
     /// Reads from `input`, which has `size` bytes if that is known.
     pub fn new(input: &'r mut dyn Read, size: Option<u64>) -> Stream<'r> {
-        let chunk = Vec::with_capacity(CHUNK);
-        Stream { input, chunk, at: 0, summed: 0, sum: Some(0), before: 0, size: size.unwrap_or(u64::MAX) }
+        let size = size.unwrap_or(u64::MAX);
+        Stream { input, chunk: vec![0; CHUNK], at: 0, end: 0, summed: 0, sum: Some(0), before: 0, size }
     }
 
     /// The checksum of all bytes taken.
@@ -238,8 +240,8 @@ impl<'r> Stream<'r> {
     }
 
     /// What was read and not taken.
-    pub fn into_rest(mut self) -> Vec<u8> {
-        self.chunk.split_off(self.at)
+    pub fn into_rest(self) -> Vec<u8> {
+        self.chunk[self.at..self.end].to_vec()
     }
 
     fn sum_up(&mut self) {
@@ -256,11 +258,14 @@ impl<'r> Stream<'r> {
             return Err(ReadError::End);
         }
         self.drop_taken();
-        while self.chunk.len() < length {
-            // A chunk grows with what has arrived, and not to what was promised.
-            let room = (length - self.chunk.len()).clamp(1, self.chunk.len().max(CHUNK));
-            let most = room.max(CHUNK - self.chunk.len().min(CHUNK));
-            self.read(most)?;
+        while self.end < length {
+            if self.end == self.chunk.len() {
+                // It grows with what has arrived, and not to what was promised.
+                let mut larger = vec![0; length.min(2 * self.end)];
+                larger[..self.end].copy_from_slice(&self.chunk);
+                self.chunk = larger;
+            }
+            self.read()?;
         }
         Ok(())
     }
@@ -269,27 +274,29 @@ impl<'r> Stream<'r> {
     fn drop_taken(&mut self) {
         self.sum_up();
         self.before += self.at as u64;
-        self.chunk.drain(..self.at);
+        self.chunk.copy_within(self.at..self.end, 0);
+        self.end -= self.at;
         (self.at, self.summed) = (0, 0);
-        if self.chunk.capacity() > CHUNK_KEPT && self.chunk.len() < CHUNK {
-            self.chunk.shrink_to(CHUNK);
+        if self.chunk.len() > CHUNK_KEPT && self.end < CHUNK {
+            self.chunk.truncate(CHUNK);
+            self.chunk.shrink_to_fit();
         }
     }
 
-    /// Reads at least one byte, and at most so many, behind the chunk.
-    fn read(&mut self, most: usize) -> Result<(), ReadError> {
-        let from = self.chunk.len();
-        self.chunk.resize(from + most, 0);
+    /// Reads at least one byte into what room there is.
+    fn read(&mut self) -> Result<(), ReadError> {
         let got = loop {
-            match self.input.read(&mut self.chunk[from..]) {
+            match self.input.read(&mut self.chunk[self.end..]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
-        self.chunk.truncate(from + *got.as_ref().unwrap_or(&0));
         match got {
             Ok(0) => Err(ReadError::End),
-            Ok(_) => Ok(()),
+            Ok(n) => {
+                self.end += n;
+                Ok(())
+            }
             Err(e) => Err(ReadError::Io(e)),
         }
     }
@@ -298,7 +305,7 @@ impl<'r> Stream<'r> {
 impl Source for Stream<'_> {
     #[inline]
     fn take(&mut self, length: usize) -> Result<&[u8], ReadError> {
-        if self.chunk.len() - self.at < length {
+        if self.end - self.at < length {
             self.provide(length)?;
         }
         let from = self.at;
@@ -307,7 +314,7 @@ impl Source for Stream<'_> {
     }
 
     fn take_vec(&mut self, length: usize) -> Result<Vec<u8>, ReadError> {
-        let ready = (self.chunk.len() - self.at).min(length);
+        let ready = (self.end - self.at).min(length);
         let mut bytes = Vec::with_capacity(length.min(CHUNK_KEPT));
         bytes.extend_from_slice(self.take(ready)?);
         while bytes.len() < length {
@@ -325,7 +332,7 @@ impl Source for Stream<'_> {
     }
 
     fn left(&self) -> u64 {
-        self.size.saturating_sub(self.offset())
+        if self.size == u64::MAX { u64::MAX } else { self.size.saturating_sub(self.offset()) }
     }
 }
 
@@ -372,7 +379,7 @@ mod tests {
         let mut input = &bytes[..];
         let mut stream = Stream::new(&mut input, None);
         assert!(matches!(stream.take(usize::MAX / 4), Err(ReadError::End)));
-        assert!(stream.chunk.capacity() <= CHUNK_KEPT);
+        assert!(stream.chunk.len() <= CHUNK_KEPT);
         let mut input = &bytes[..];
         let mut stream = Stream::new(&mut input, None);
         assert!(matches!(stream.take_vec(usize::MAX / 4), Err(ReadError::End)));

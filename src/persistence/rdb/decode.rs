@@ -11,7 +11,7 @@ use crate::ds::{lzf, numbers};
 use crate::persistence::rio::Source;
 
 /// A number of elements is believed up to this where nothing is known about the bytes left.
-const BELIEVED_MAX: u64 = 1 << 20;
+const BELIEVED_MAX: u64 = 1 << 14;
 
 /// Reads the format.
 pub(super) struct Decoder<'s, S: Source> {

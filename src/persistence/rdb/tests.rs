@@ -1,7 +1,13 @@
 //! Values through payloads and datasets through files.
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
 use super::*;
 use crate::server::testing::Bench;
+
+/// Damaged files, and as many damaged payloads.
+const DAMAGED: usize = 10_000;
 
 /// A server with values in every encoding that is written.
 fn furnished() -> Bench {
@@ -144,5 +150,219 @@ fn what_is_cut_short_is_an_error() {
         let mut bench = Bench::new();
         let options = LoadOptions::of(&bench.srv);
         assert!(load(&mut bench.srv, &mut &file[..cut], &options, &mut |_, _| {}).is_err(), "{cut}");
+    }
+}
+
+/// A server with a little of everything, so that a file of it is damaged somewhere else each time.
+fn sparsely_furnished() -> Bench {
+    let mut bench = Bench::new();
+    for line in [
+        "CONFIG SET list-max-listpack-size 3",
+        "SET int 12345",
+        "SET text hellohellohellohellohellohellohello",
+        "SET due later PX 100000000",
+        "RPUSH list a b 3",
+        "RPUSH longlist a b 3 -4 5000000000 hellohellohello",
+        "SADD ints 1 2 3 100000",
+        "SADD words a b c 1",
+        "ZADD zset 1 a 2.5 b inf c",
+        "HSET hash a 1 b two",
+        "HSET ttl a 1 b 2",
+        "HPEXPIRE ttl 100000000 FIELDS 1 b",
+        "CONFIG SET hash-max-listpack-entries 1",
+        "CONFIG SET zset-max-listpack-entries 1",
+        "CONFIG SET set-max-listpack-entries 1",
+        "SADD bigset a b c d",
+        "ZADD bigzset 1 a 2 b",
+        "HSET bighash a 1 b 2 c 3",
+        "HSET bigttl a 1 b 2 c 3",
+        "HPEXPIRE bigttl 100000000 FIELDS 1 b",
+        "XADD stream 1-1 a 1 b 2",
+        "XADD stream 1-2 a 3 b 4",
+        "XADD stream 5-0 c x",
+        "XGROUP CREATE stream g 0",
+        "XREADGROUP GROUP g alice COUNT 2 STREAMS stream >",
+        "XREADGROUP GROUP g bob STREAMS stream >",
+        "XDEL stream 1-2",
+    ] {
+        let reply = bench.run(line);
+        assert!(!reply.starts_with('-'), "{line}: {reply}");
+    }
+    bench
+}
+
+/// Changes a few bytes, cuts some out, or doubles some.
+fn damage(bytes: &[u8], rng: &mut StdRng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..bytes.len());
+        let end = (at + rng.random_range(1..20)).min(bytes.len());
+        match rng.random_range(0..6) {
+            0 => bytes[at] = rng.random(),
+            1 => bytes[at] ^= 1 << rng.random_range(0..8),
+            2 => bytes[at] = [0, 1, 0x7f, 0x80, 0x81, 0xc3, 0xff][rng.random_range(0..7)],
+            3 if bytes.len() > 20 => _ = bytes.drain(at..end),
+            4 => {
+                let copy = bytes[at..end].to_vec();
+                bytes.splice(at..at, copy);
+            }
+            _ => rng.fill(&mut bytes[at..end]),
+        }
+    }
+    bytes
+}
+
+/// Commands that look at all of a value, whatever it is.
+fn use_everything(bench: &mut Bench) {
+    bench.run("DEBUG DIGEST");
+    for line in [
+        "LRANGE longlist 0 -1",
+        "SMEMBERS bigset",
+        "SPOP words",
+        "ZRANGE zset 0 -1 WITHSCORES",
+        "ZADD zset 3 new",
+        "HGETALL ttl",
+        "HSET hash new 1",
+        "HSET ttl new 1",
+        "XRANGE stream - +",
+        "XREVRANGE stream + -",
+        "XINFO STREAM stream FULL",
+        "XADD stream * a b",
+        "XAUTOCLAIM stream g carol 0 0",
+    ] {
+        bench.run(line);
+    }
+}
+
+/// The most memory that this process ever had, in KiB.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn damaged_files_are_refused_or_loaded_and_cost_no_memory() {
+    let bench = sparsely_furnished();
+    let file = file_of(&bench, &SaveOptions { compress: false, ..SaveOptions::of(&bench.srv) });
+    let rng = &mut StdRng::seed_from_u64(1);
+    let before = peak_kib();
+    let (mut loaded, mut refused) = (0, 0);
+    let mut target = Bench::new();
+    for _ in 0..DAMAGED {
+        let bytes = damage(&file, rng);
+        target.run("FLUSHALL");
+        let options = LoadOptions {
+            size: Some(bytes.len() as u64).filter(|_| rng.random()),
+            checksum: false,
+            ..LoadOptions::of(&target.srv)
+        };
+        match load(&mut target.srv, &mut &bytes[..], &options, &mut |_, _| {}) {
+            Ok(_) => loaded += 1,
+            Err(_) => refused += 1,
+        }
+        use_everything(&mut target);
+    }
+    assert!(loaded > DAMAGED / 20 && refused > DAMAGED / 20, "{loaded} {refused}");
+    assert!(peak_kib() - before < 400 * 1024, "{} KiB", peak_kib() - before);
+}
+
+#[test]
+fn damaged_payloads_are_refused_or_restored_and_cost_no_memory() {
+    let bench = sparsely_furnished();
+    let limits = Limits::configured(&bench.srv.config);
+    let version = bench.srv.config.rdb_version;
+    let payloads: Vec<Vec<u8>> = bench.srv.dbs[0]
+        .keys
+        .iter()
+        .map(|entry| verify(&dump_payload(entry, version, false).unwrap(), true).unwrap().to_vec())
+        .collect();
+    let rng = &mut StdRng::seed_from_u64(2);
+    let before = peak_kib();
+    let mut restored = 0;
+    for i in 0..DAMAGED {
+        let body = damage(&payloads[i % payloads.len()], rng);
+        let Ok(Ok(entry)) = restore_payload(&body, b"key", None, 0, &limits) else { continue };
+        restored += 1;
+        // What was taken in is whole: it can be written, read and compared.
+        let payload = dump_payload(entry.view(), version, true).unwrap();
+        let again = restore_payload(verify(&payload, true).unwrap(), b"key", None, 0, &limits);
+        assert_eq!(again.unwrap().unwrap().view().len(), entry.view().len());
+    }
+    assert!(restored > DAMAGED / 20 && restored < DAMAGED, "{restored}");
+    assert!(peak_kib() - before < 400 * 1024, "{} KiB", peak_kib() - before);
+}
+
+/// A file as version 2 had it, with an expiry in seconds, a list, a zipmap, old scores and an intset.
+#[test]
+fn files_of_old_are_read() {
+    let mut file = b"REDIS0002\xfe\x00\xfb\x05\x01".to_vec();
+    file.extend(b"\xfd\xff\xff\xff\x7f\x00\x03due\xc0\x05");
+    file.extend(b"\x01\x01l\x02\x01a\xc1\xe8\x03");
+    file.extend(b"\x09\x01h\x10\x02\x03foo\x03\x00bar\x01k\x01\x00v\xff");
+    file.extend(b"\x03\x01z\x03\x01a\x011\x01b\xfe\x01c\x042e-1");
+    file.extend(b"\x0b\x01i\x0c\x02\x00\x00\x00\x02\x00\x00\x00\xff\xff\x07\x00");
+    file.push(0xff);
+    let mut bench = loaded(&file, None);
+    for (line, expected) in [
+        ("GET due", "$1 5 "),
+        ("PEXPIRETIME due", ":2147483647000 "),
+        ("LRANGE l 0 -1", "*2 $1 a $4 1000 "),
+        ("HGET h foo", "$3 bar "),
+        ("HGET h k", "$1 v "),
+        ("ZRANGE z 0 -1 WITHSCORES", "*6 $1 c $3 0.2 $1 a $1 1 $1 b $3 inf "),
+        ("SMEMBERS i", "*2 $2 -1 $1 7 "),
+    ] {
+        assert_eq!(bench.run(line).replace("\r\n", " "), expected, "{line}");
+    }
+}
+
+#[test]
+fn expired_and_empty_keys_are_left_out_and_counted() {
+    let mut file = b"REDIS0011".to_vec();
+    file.extend(b"\xfc\x01\x00\x00\x00\x00\x00\x00\x00\x00\x03old\x01x");
+    file.extend(b"\x04\x05empty\x00");
+    file.extend(b"\x00\x04kept\x01y\xff");
+    file.extend([0; 8]);
+    let mut bench = Bench::new();
+    let options = LoadOptions::of(&bench.srv);
+    let info = load(&mut bench.srv, &mut &file[..], &options, &mut |_, _| {}).unwrap();
+    assert_eq!((info.keys, info.expired, info.empty), (1, 1, 1));
+    let options = LoadOptions { drop_expired: false, replace: true, ..options };
+    let info = load(&mut bench.srv, &mut &file[..], &options, &mut |_, _| {}).unwrap();
+    assert_eq!((info.keys, info.expired, info.empty), (2, 0, 1));
+    let options = LoadOptions { replace: false, ..options };
+    let error = load(&mut bench.srv, &mut &file[..], &options, &mut |_, _| {}).unwrap_err();
+    assert_eq!(error.to_string(), "RDB has duplicated key 'old' in DB 0");
+}
+
+#[test]
+fn what_cannot_be_loaded_says_why() {
+    for (file, expected) in [
+        (&b"REDIX0011"[..], "Wrong signature trying to load DB from file: REDIX0011"),
+        (b"REDIS0013", "Can't handle RDB format version 13"),
+        (b"REDIS0000", "Can't handle RDB format version 0"),
+        (
+            b"REDIS0011\xf7\x81\xbd\xe7\x2d\xa2\xbb\x1e\xb4\x00",
+            "The RDB file contains AUX module data I can't load: no matching module 'vectorset'",
+        ),
+        (
+            b"REDIS0011\xf6",
+            "Internal error in RDB reading offset 10: Pre-release function format not supported.",
+        ),
+        (
+            b"REDIS0011\xfe\x40\xff",
+            "FATAL: Data file was created with a Redis server configured to handle more than 16 databases. Exiting",
+        ),
+        (
+            b"REDIS0011\xff\x01\x00\x00\x00\x00\x00\x00\x00",
+            "Wrong RDB checksum expected: (1) but got (5d2afc8fd9c6a4ef). Aborting now.",
+        ),
+    ] {
+        let mut bench = Bench::new();
+        let options = LoadOptions::of(&bench.srv);
+        let error = load(&mut bench.srv, &mut &file[..], &options, &mut |_, _| {}).unwrap_err();
+        let (error, expected) = (error.to_string(), expected.split("got (").next().unwrap());
+        assert!(error.starts_with(expected), "{error}");
     }
 }

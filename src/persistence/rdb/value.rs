@@ -24,6 +24,7 @@ use crate::ds::ziplist::Ziplist;
 use crate::ds::zipmap::Zipmap;
 use crate::persistence::rio::Source;
 use crate::server::Server;
+use crate::server::config::Config;
 use crate::types::{t_hash, t_list, t_set, t_zset};
 
 /// Up to which size values are compact.
@@ -36,13 +37,34 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// As configured.
+    /// Those of a server.
     pub fn of(srv: &Server) -> Limits {
         Limits {
             hash: t_hash::limits(srv),
             set: t_set::limits(srv),
             zset: t_zset::limits(srv),
             list: t_list::limits(srv),
+        }
+    }
+
+    /// Those that a configuration asks for.
+    pub fn configured(config: &Config) -> Limits {
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Limits {
+            hash: hash::Limits {
+                entries: size(config.hash_max_listpack_entries),
+                value: size(config.hash_max_listpack_value),
+            },
+            set: set::Limits {
+                intset_entries: size(config.set_max_intset_entries),
+                listpack_entries: size(config.set_max_listpack_entries),
+                listpack_value: size(config.set_max_listpack_value),
+            },
+            zset: zset::Limits {
+                entries: size(config.zset_max_listpack_entries),
+                value: size(config.zset_max_listpack_value),
+            },
+            list: quicklist::Limits::new(config.list_max_listpack_size, config.list_compress_depth),
         }
     }
 }
