@@ -8,6 +8,7 @@
 //! leaves nonetheless.
 
 use crate::persistence::aof;
+use crate::scripting::script;
 use crate::server::config::{ShutdownFlags, Supervised};
 use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process, signals};
 
@@ -75,7 +76,14 @@ fn request(c: &Client) -> Result<Request, CmdError> {
 ///
 /// Answers only when the server goes on. A shutdown is over before another command could abort it.
 pub fn shutdown(srv: &mut Server, c: &mut Client) -> CmdResult {
-    match request(c)? {
+    let request = request(c)?;
+    if let Request::Shutdown(flags) = &request
+        && !flags.nosave
+        && let Some(error) = script::busy_error(srv)
+    {
+        return Err(error); // What the script has done so far must not be saved.
+    }
+    match request {
         Request::Abort if signals::forget() => {
             log::info!("Shutdown manually aborted.");
             c.out.ok();
