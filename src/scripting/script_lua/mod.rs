@@ -4,7 +4,7 @@
 //!   one reads it first.
 //! - `alloc.rs` counts and bounds the memory of a state.
 //! - `cjson/`, `cmsgpack/`, `lua_struct/` and `bit.rs` are the libraries that scripts find beside Lua's own, in two layers each: the
-//!   format, which knows no Lua, and the functions. `output.rs` bounds what they write.
+//!   format, which knows no Lua, and the functions. `output.rs` bounds what they write; `library_sandbox.rs` tries them alone.
 //! - `sandbox.rs` makes the world that scripts see, read-only and without Lua 5.1's holes.
 //! - `redis_api.rs` is the table `redis`.
 //! - `function_lua.rs` loads libraries of functions.
@@ -27,6 +27,7 @@ pub mod cjson;
 pub mod cmsgpack;
 pub mod convert;
 pub mod function_lua;
+pub mod library_sandbox;
 pub mod lua_struct;
 mod output;
 pub mod redis_api;

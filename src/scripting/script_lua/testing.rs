@@ -4,59 +4,12 @@
 //! [`slice::escape_ascii`] does. What expressions have at hand is `testdata/show.lua`. Cases run in order in one state, because
 //! some change the configuration that later ones are about.
 
-use mlua_sys::*;
-
-use super::boundary::{push_bytes, to_bytes};
-use super::{Engine, bit, cjson, cmsgpack, lua_struct};
-
-/// A state with all libraries.
-pub fn engine() -> Engine {
-    let engine = Engine::new();
-    let l = engine.state();
-    type Open = unsafe fn(*mut lua_State);
-    let ours: [(&str, Open); 4] = [
-        ("cjson", cjson::open),
-        ("cmsgpack", cmsgpack::open),
-        ("struct", lua_struct::open),
-        ("bit", bit::open),
-    ];
-    // SAFETY: the state is new, and no limit of memory is in force.
-    unsafe {
-        // Without guards: the cases change what scripts cannot.
-        lua_createtable(l, 0, 0);
-        lua_setfield(l, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-        lua_createtable(l, 0, 0);
-        lua_replace(l, LUA_GLOBALSINDEX);
-        luaL_openlibs(l);
-        for (name, open) in ours {
-            push_bytes(l, name.as_bytes());
-            open(l);
-            lua_rawset(l, LUA_GLOBALSINDEX);
-        }
-        assert_eq!(lua_gettop(l), 0);
-    }
-    engine
-}
-
-/// Runs a chunk, and returns the string it returns or raises.
-pub fn run(engine: &Engine, chunk: &[u8]) -> Vec<u8> {
-    let l = engine.state();
-    // SAFETY: the chunk runs in protected mode, and nothing of ours that has a destructor is below it.
-    unsafe {
-        let status = luaL_loadbuffer(l, chunk.as_ptr().cast(), chunk.len(), c"@user_script".as_ptr());
-        if status == LUA_OK {
-            lua_pcall(l, 0, 1, 0);
-        }
-        let result = to_bytes(l, -1).unwrap_or(b"no string").to_vec();
-        lua_settop(l, 0);
-        result
-    }
-}
+use super::library_sandbox::Sandbox;
 
 /// Checks all cases of a file.
 #[track_caller]
 pub fn check(cases: &str) {
-    let engine = engine();
+    let sandbox = Sandbox::new();
     let mut wrong = Vec::new();
     let mut count = 0;
     for case in cases.lines() {
@@ -67,7 +20,7 @@ pub fn check(cases: &str) {
             expression,
             " end))",
         ];
-        let result = run(&engine, chunk.concat().as_bytes()).escape_ascii().to_string();
+        let result = sandbox.run(&chunk.concat(), b"").escape_ascii().to_string();
         if result != expected {
             wrong.push(format!("{expression}\n  expected {expected}\n  found    {result}"));
         }
