@@ -1,0 +1,3 @@
+-- Global variables cannot be made.
+counter = 1
+return counter

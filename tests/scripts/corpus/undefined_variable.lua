@@ -1,0 +1,2 @@
+-- What a misspelt name gives.
+return redis.call('SET', KEYS[1], vlaue)
