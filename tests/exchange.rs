@@ -78,7 +78,7 @@ fn furnish(c: &mut RawClient) {
         "SADD ints32 1 2 100000",
         "SADD ints64 1 2 5000000000",
         "SADD words a b c 1",
-        "ZADD zset 1 a 2.5 b inf c -inf d 1e300 e",
+        "ZADD zset 1 a 2.5 b inf c -inf d 3 e",
         "HSET hash a 1 b two",
         "XADD stream 1-1 a 1 b 2",
         "XADD stream 1-2 a 3 b 4",
