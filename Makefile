@@ -15,6 +15,8 @@ ARGS ?=
 
 # A program a source in src/bin: a file, or a folder with a main.rs.
 PROGRAMS := $(patsubst src/bin/%.rs,%,$(wildcard src/bin/*.rs)) $(patsubst src/bin/%/main.rs,%,$(wildcard src/bin/*/main.rs))
+# Programs that are redis-server under another name.
+ALIASES := redis-check-rdb redis-check-aof
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 
@@ -23,6 +25,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 all:
 	$(CARGO) build --release --bins
 	install -m 755 $(addprefix $(RELEASE)/,$(PROGRAMS)) src/
+	for alias in $(ALIASES); do ln -sf redis-server src/$$alias; done
 
 test: test-rust test-tcl
 
@@ -53,6 +56,7 @@ fuzz:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(addprefix src/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin/
+	for alias in $(ALIASES); do ln -sf redis-server $(DESTDIR)$(PREFIX)/bin/$$alias; done
 
 clean:
 	$(CARGO) clean

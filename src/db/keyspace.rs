@@ -11,6 +11,7 @@ use crate::db::object::EntryRef;
 use crate::db::scan::{self, ScanOptions, Scanned};
 use crate::db::{blocked, lazyfree, multi};
 use crate::ds::glob;
+use crate::persistence::save;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
 /// Deletes the keys from argument 1 on, and replies how many there were.
@@ -286,9 +287,12 @@ fn take_keys(srv: &mut Server, db: usize) -> KvStore {
     keys
 }
 
-/// Empties all databases, without a trace.
+/// Forgets every key of every database, at once and without a word to those who are told of changes: for a load that
+/// follows.
 pub fn empty(srv: &mut Server) {
-    (0..srv.dbs.len()).for_each(|db| drop(take_keys(srv, db)));
+    for db in 0..srv.dbs.len() {
+        drop(take_keys(srv, db));
+    }
 }
 
 /// Empties the databases and replies; at once, or when all is freed.
@@ -318,5 +322,7 @@ pub fn flushdb(srv: &mut Server, c: &mut Client) -> CmdResult {
 
 /// `FLUSHALL [ASYNC | SYNC]`
 pub fn flushall(srv: &mut Server, c: &mut Client) -> CmdResult {
-    flush(srv, c, 0..srv.dbs.len())
+    flush(srv, c, 0..srv.dbs.len())?;
+    save::follow_flush(srv);
+    Ok(())
 }

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! A report tells how many keys are done and how much memory was copied so far, which only the child can know.
-//! [`kill`] ends a child that is no longer wanted by SIGUSR1, which tells it apart from one that failed.
+//! A child ends with its parent, whatever became of that. [`kill`] ends one that is no longer wanted by SIGUSR1, which tells it apart from one that failed.
 //!
 //! # What a child must not do
 //!
@@ -47,6 +47,13 @@ const REPORT_NS: u64 = 1_000_000_000;
 
 /// A child spends at most one part in so many of its time on finding out how much memory was copied.
 const COST_SHARE: u64 = 100;
+
+/// Ends the child, whatever it is for, because this process will be another program.
+pub fn abandon(srv: &mut Server) {
+    for purpose in [Purpose::Rdb, Purpose::Aof] {
+        kill_and_wait(srv, purpose);
+    }
+}
 
 /// The id of the child, for signal handlers; 0 if there is none.
 static PID: AtomicI32 = AtomicI32::new(0);
@@ -257,7 +264,7 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let keys = srv.dbs.iter().map(|db| db.len() as u64).sum();
-    let begun_ns = monotonic::now_ns();
+    let (parent, begun_ns) = (Pid::this(), monotonic::now_ns());
     // No other thread may hold the log's lock in the copy.
     let log = logging::hold();
     // SAFETY: the child goes on with this thread alone. The allocator takes its locks around a fork, the log's lock is
@@ -267,6 +274,7 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
     match forked? {
         ForkResult::Child => {
             drop(reader);
+            die_with(parent);
             become_child(srv, purpose);
             Ok(Forked::Child(ChildPipe::new(writer, purpose)))
         }
@@ -287,6 +295,17 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
 extern "C" fn on_request_to_end(_signal: libc::c_int) {
     // SAFETY: `_exit` is async-signal-safe.
     unsafe { libc::_exit(ASKED_TO_END) }
+}
+
+/// Has a child end with the server. A server that is killed starts again soon, and saves; its old child must not put an
+/// older file in the place of the new one then.
+fn die_with(parent: Pid) {
+    if let Err(e) = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL) {
+        log::warn!("Cannot follow the end of the server: {e}");
+    }
+    if Pid::parent() != parent {
+        exit(false); // It has ended already.
+    }
 }
 
 /// What a child does first: it makes sure that it can be ended, is the first to go when memory runs out, and holds

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use crate::db::{expire, hexpire};
-use crate::persistence::{aof, child};
+use crate::io::monotonic;
+use crate::persistence::{aof, child, save};
 use crate::server::client::ClientFlags;
 use crate::server::networking;
 use crate::server::{Server, signals};
@@ -26,6 +27,10 @@ const SAMPLE_MS: u64 = 100;
 
 /// Interval of the line about keys and clients in the debug log.
 const REPORT_MS: u64 = 5000;
+
+/// Nanoseconds that tables may take in a run to catch up with their size, and buckets between looks at the clock.
+const MAINTENANCE_NS: u64 = 1_000_000;
+const MAINTENANCE_STEPS: usize = 32;
 
 /// Timers and what they keep between runs.
 #[derive(Debug, Default)]
@@ -81,9 +86,25 @@ fn server_cron(srv: &mut Server) {
         expire::slow_cycle(srv);
         hexpire::active_cycle(srv);
     }
+    if srv.config.activerehashing {
+        maintain_tables(srv);
+    }
     child::cron(srv);
+    save::cron(srv);
     srv.persistence.migrate.close_idle(srv.clock.unix_s());
     srv.cron.runs += 1;
+}
+
+/// Lets tables that nobody writes to catch up with their size, after a child was there: a millisecond for all.
+fn maintain_tables(srv: &mut Server) {
+    let end_ns = monotonic::now_ns() + MAINTENANCE_NS;
+    for db in &mut srv.dbs {
+        while db.keys.table_mut().maintain(MAINTENANCE_STEPS) {
+            if monotonic::now_ns() > end_ns {
+                return;
+            }
+        }
+    }
 }
 
 /// `hz`, doubled with `dynamic-hz` until the clients of a second fit its runs.

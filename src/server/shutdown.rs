@@ -1,13 +1,14 @@
 //! Ending the process in order: the SHUTDOWN command, and what signals and DEBUG RESTART share with it.
 //!
-//! [`prepare`] decides whether the server may end and has the loop stop; [`finish`], called behind the loop, removes
-//! what must not stay behind and says goodbye in the log.
+//! [`prepare`] brings the dataset to disk as configured or asked for and has the loop stop, unless that fails; then the
+//! server goes on, because it alone has the data, if it is not told to leave by FORCE. No command runs between the last
+//! save and the end. [`finish`], called behind the loop, removes what must not stay behind and says goodbye in the log.
 //!
-//! Nothing is written to disk yet, so there is nothing to save, and nothing to wait for. An explicit SAVE is
-//! therefore refused as one that failed: whoever asks for it must not believe that the dataset is safe. FORCE
-//! leaves nonetheless.
+//! There are no replicas to wait for, so a shutdown is over before another command could abort it. SHUTDOWN ABORT can
+//! only take back a signal that nobody has looked at yet.
 
-use crate::persistence::aof;
+use crate::persistence::child::{self, Purpose};
+use crate::persistence::{aof, save};
 use crate::scripting::script;
 use crate::server::config::{ShutdownFlags, Supervised};
 use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process, signals};
@@ -15,13 +16,9 @@ use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, proc
 /// Has the server end after this turn of the loop; `false` if it must not.
 pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
     log::info!("User requested shutdown...");
-    if flags.save && !flags.nosave {
-        if !flags.force {
-            log::warn!("Error trying to save the DB, can't exit.");
-            log::warn!("Errors trying to shut down the server. Check the logs for more information.");
-            return false;
-        }
-        log::warn!("Error trying to save the DB. Exit anyway.");
+    if !bring_to_disk(srv, flags) {
+        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
+        return false;
     }
     if !aof::prepare_shutdown(srv, flags.force) {
         log::warn!("Errors trying to shut down the server. Check the logs for more information.");
@@ -31,11 +28,45 @@ pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
     true
 }
 
+/// Does what is left to do so that nothing is lost which was to be kept; `false` if the server must not end.
+fn bring_to_disk(srv: &mut Server, flags: ShutdownFlags) -> bool {
+    if srv.persistence.children.active() == Some(Purpose::Rdb) {
+        // It could put its older file in the place of the one that is written here.
+        log::warn!("There is a child saving an .rdb. Killing it!");
+        save::kill_child(srv);
+        if let Some(pid) = child::kill_and_wait(srv, Purpose::Rdb) {
+            save::remove_temp_file(srv, pid);
+        }
+    }
+    // A dataset that is loaded by half must not take the place of the whole one.
+    let nosave = flags.nosave || srv.persistence.loading.is_on();
+    let wanted = flags.save || !srv.config.save.points.is_empty();
+    if nosave || !wanted {
+        return true;
+    }
+    log::info!("Saving the final RDB snapshot before exiting.");
+    notify(srv, "STATUS=Saving the final RDB snapshot\n");
+    if save::save_last(srv).is_ok() {
+        return true;
+    }
+    if flags.force {
+        log::warn!("Error trying to save the DB. Exit anyway.");
+        return true;
+    }
+    log::warn!("Error trying to save the DB, can't exit.");
+    notify(srv, "STATUS=Error trying to save the DB, can't exit.\n");
+    false
+}
+
+fn notify(srv: &Server, message: &str) {
+    if srv.process.supervised == Supervised::Systemd {
+        process::notify_systemd(message);
+    }
+}
+
 /// The last acts, when the loop has ended.
 pub fn finish(srv: &mut Server) {
-    if srv.process.supervised == Supervised::Systemd {
-        process::notify_systemd("STOPPING=1\n");
-    }
+    notify(srv, "STOPPING=1\n");
     process::remove_pidfile(srv);
     if let Some(path) = &srv.config.unixsocket {
         log::info!("Removing the unix socket file.");
@@ -74,7 +105,7 @@ fn request(c: &Client) -> Result<Request, CmdError> {
 
 /// `SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT]`
 ///
-/// Answers only when the server goes on. A shutdown is over before another command could abort it.
+/// Answers only when the server goes on.
 pub fn shutdown(srv: &mut Server, c: &mut Client) -> CmdResult {
     let request = request(c)?;
     if let Request::Shutdown(flags) = &request

@@ -38,22 +38,26 @@ extern "C" fn on_signal(signal: libc::c_int) {
     }
 }
 
-/// Removes the file that the process `pid` is writing, if it is; 0 is none. Async-signal-safe.
+/// Removes the files that the process `pid` is writing, if it is; 0 is none. Async-signal-safe.
 fn remove_temp_file(pid: i32) {
-    let mut name = [0; save::TEMP_NAME_MAX + 1];
-    if pid > 0 && save::temp_name(pid, &mut name) <= save::TEMP_NAME_MAX {
-        // SAFETY: `unlink` is async-signal-safe, and the name ends with the zero that was there before it.
-        unsafe { libc::unlink(name.as_ptr().cast()) };
+    for around in save::TEMP_NAMES {
+        let mut name = [0; save::TEMP_NAME_MAX + 1];
+        if pid > 0 && save::temp_name(around, pid, &mut name) <= save::TEMP_NAME_MAX {
+            // SAFETY: `unlink` is async-signal-safe, and the name ends with the zero that was there before it.
+            unsafe { libc::unlink(name.as_ptr().cast()) };
+        }
     }
 }
 
-/// Installs the handlers, and ignores SIGHUP and SIGPIPE.
+/// Installs the handlers, and ignores SIGHUP, SIGPIPE, and SIGXFSZ: a write beyond a limit of file sizes is to fail, not to
+/// end the server.
 pub fn install() {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
     let handle = SigAction::new(SigHandler::Handler(on_signal), SaFlags::empty(), SigSet::empty());
     for (signal, action) in [
         (Signal::SIGHUP, &ignore),
         (Signal::SIGPIPE, &ignore),
+        (Signal::SIGXFSZ, &ignore),
         (Signal::SIGTERM, &handle),
         (Signal::SIGINT, &handle),
     ] {

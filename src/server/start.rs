@@ -10,6 +10,7 @@ use crate::io::ae::EventLoop;
 use crate::io::bio::Bio;
 use crate::io::monotonic;
 use crate::persistence::aof;
+use crate::persistence::save::{self, Failed};
 use crate::server::config::{Config, LoadError, Supervised};
 use crate::server::process::{self, Process};
 use crate::server::setproctitle::TitleArea;
@@ -205,6 +206,7 @@ fn start(srv: &mut Server, background: bool) -> i32 {
     }
     log::info!("Server initialized");
     warn_of_overcommit(srv);
+    srv.process.startup_memory = zmalloc::used_memory();
     if load(srv).is_err() {
         return 1;
     }
@@ -218,7 +220,6 @@ fn start(srv: &mut Server, background: bool) -> i32 {
         process::notify_systemd("STATUS=Ready to accept connections\nREADY=1\n");
     }
     srv.clock.update();
-    srv.process.startup_memory = zmalloc::used_memory();
     events::run(srv);
     shutdown::finish(srv);
     srv.process.exit_code
@@ -229,6 +230,8 @@ fn load(srv: &mut Server) -> Result<(), aof::manifest::Logged> {
     aof::read_manifest(srv)?;
     if srv.config.appendonly {
         aof::load_at_start(srv)?;
+    } else {
+        save::load_at_start(srv).map_err(|Failed| aof::manifest::Logged)?;
     }
     aof::begin_after_load(srv)
 }

@@ -6,7 +6,7 @@
 //!
 //! - [`aof`] is throughput with an append-only file;
 //! - [`rows`] is the table of what is measured, and where to add to it;
-//! - [`throughput`], [`memory`], [`latency`] and [`growth`] are the sections;
+//! - [`throughput`], [`memory`], [`latency`], [`persistence`] and [`growth`] are the sections;
 //! - [`load`] is the client, with [`requests`] (bytes to send) and [`replies`] (counting what comes);
 //! - [`servers`] and [`procfs`] start the programs and watch them, [`report`] prints.
 
@@ -16,6 +16,7 @@ mod latency;
 mod load;
 mod memory;
 mod options;
+mod persistence;
 mod procfs;
 mod replies;
 mod report;
@@ -82,6 +83,7 @@ fn run() -> Result<()> {
             }
             Part::Memory => memory::run(&bench, &mut report)?,
             Part::Latency => latency::run(&bench, &mut report)?,
+            Part::Persistence => persistence::run(&bench, &mut report)?,
             Part::Growth => growth::run(&bench, &mut report)?,
         }
     }

@@ -15,10 +15,13 @@ colons), or the newest redis-server and valkey-server in ~/.cache/ochre/*/src (O
   --requests N        requests of each throughput measurement (default: by pipeline, for a second or two)
   --rows TEXT         only rows whose name contains TEXT; several texts are separated by |,
                       and one that ends with $ must be the name's end
-  --only SECTIONS     throughput, memory, latency, growth, separated by commas (default: all but growth)
+  --only SECTIONS     throughput, memory, latency, persistence, growth, separated by commas
+                      (default: all but growth)
   --growth            growth as well
   --growth-keys N     keys that growth creates (default: 10000000)
+  --snapshot-keys N   keys that are saved in the background (default: 5000000)
   --rate N            requests a second of the latency section (default: half of what the slowest server can do)
+                      and while a child saves (default: 10000)
   --cores S,C         pin the servers to core S and the client to core C (default: 0,1; none with a single core)
   --ochre PATH        Ochre's program (default: src/redis-server)
   --json FILE         write every sample
@@ -34,6 +37,8 @@ pub enum Part {
     Memory,
     /// Quantiles at a fixed rate.
     Latency,
+    /// RDB files.
+    Persistence,
     /// The longest request while a table grows.
     Growth,
 }
@@ -52,6 +57,8 @@ pub struct Options {
     pub rate: Option<u64>,
     /// Keys of the growth section.
     pub growth_keys: u64,
+    /// Keys that are saved in the background.
+    pub snapshot_keys: u64,
     /// The core of the servers.
     pub server_core: Option<usize>,
     /// The core of the client.
@@ -68,12 +75,13 @@ impl Options {
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let cores = std::thread::available_parallelism()?.get();
         let mut options = Options {
-            parts: vec![Part::Throughput, Part::Memory, Part::Latency],
+            parts: vec![Part::Throughput, Part::Memory, Part::Latency, Part::Persistence],
             rounds: 5,
             haste: 1,
             requests: None,
             rate: None,
             growth_keys: 10_000_000,
+            snapshot_keys: 5_000_000,
             server_core: (cores > 1).then_some(0),
             client_core: (cores > 1).then_some(1),
             ochre: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/redis-server")),
@@ -92,6 +100,10 @@ impl Options {
                 "--growth" if !options.parts.contains(&Part::Growth) => options.parts.push(Part::Growth),
                 "--growth" => {}
                 "--growth-keys" => options.growth_keys = positive(&value()?)?.min(crate::requests::KEYS_MAX),
+                "--snapshot-keys" => {
+                    let keys = positive(&value()?)?.next_multiple_of(1_000);
+                    options.snapshot_keys = keys.min(crate::requests::KEYS_MAX);
+                }
                 "--rate" => options.rate = Some(positive(&value()?)?),
                 "--cores" => {
                     let value = value()?;
@@ -125,6 +137,7 @@ fn part(name: &str) -> Result<Part> {
         "throughput" => Ok(Part::Throughput),
         "memory" => Ok(Part::Memory),
         "latency" => Ok(Part::Latency),
+        "persistence" => Ok(Part::Persistence),
         "growth" => Ok(Part::Growth),
         _ => Err(format!("there is no section {name}").into()),
     }

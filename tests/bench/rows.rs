@@ -93,6 +93,30 @@ const SCRIPTED: Dataset = Dataset {
         &["FUNCTION", "LOAD", "REPLACE", LIBRARY],
     ],
 };
+/// What is written to a file and loaded from it.
+pub const PERSISTED: [(&str, &Dataset); 4] = [
+    ("1M strings", &MILLION),
+    (
+        "200k small hashes",
+        &Dataset {
+            keys: 200_000,
+            load: &[&[
+                "HSET",
+                "hash:{key}",
+                "name",
+                "n{key}",
+                "city",
+                "xxxxxxxx",
+                "age",
+                "42",
+                "mail",
+                "m@{key}",
+            ]],
+        },
+    ),
+    ("sorted set of 1M", &ZSET),
+    ("stream of 1M", &Dataset { keys: 1_000_000, load: &[&["XADD", "stream", "*", "field", "xxxxxxxx"]] }),
+];
 
 /// One measurement under load.
 pub struct Row {

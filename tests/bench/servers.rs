@@ -103,6 +103,7 @@ impl Server {
         let log = File::create(folder.path().join("log"))?;
         let mut command = Command::new(&program.path);
         command.args(["--port", &address.port().to_string(), "--bind", "127.0.0.1"]);
+        command.args(["--enable-debug-command", "local"]);
         command.arg("--dir").arg(folder.path());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = with_affinity(core, || command.spawn())??;
@@ -204,9 +205,14 @@ impl Control {
 
     /// The `used_memory` of INFO, in bytes.
     pub fn used_memory(&mut self) -> Result<u64> {
-        let info = self.call(&["INFO", "memory"])?;
-        let value = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        Ok(value.ok_or("INFO has no used_memory")?.trim().parse()?)
+        self.info("memory", "used_memory")
+    }
+
+    /// A number that a section of INFO shows.
+    pub fn info(&mut self, section: &str, field: &str) -> Result<u64> {
+        let info = self.call(&["INFO", section])?;
+        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.ok_or_else(|| format!("INFO has no {field}"))?.trim().parse()?)
     }
 }
 

@@ -228,7 +228,7 @@ fn load_from(
 }
 
 /// Reads magic and version.
-fn header(from: &mut Decoder<'_, Stream<'_>>) -> Result<u16, Error> {
+pub(super) fn header(from: &mut Decoder<'_, Stream<'_>>) -> Result<u16, Error> {
     let bytes = from.array::<HEADER>()?;
     let Some(digits) = bytes.strip_prefix(b"REDIS") else {
         return Err(Error::Signature(bytes.into()));

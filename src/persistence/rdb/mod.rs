@@ -13,6 +13,7 @@
 //! | `value.rs`  | bytes to values, in every encoding there ever was       |
 //! | `stream.rs` | bytes to streams, which are a chapter of their own      |
 //! | `load.rs`   | a whole file                                            |
+//! | `check.rs`  | redis-check-rdb                                         |
 //! | `payload.rs`| payloads: the footer, single values, function libraries |
 //!
 //! # Versions
@@ -30,6 +31,7 @@
 //! becomes a value; no memory is allocated for a length that nothing vouches for. `sanitize-dump-payload`, which has upstream
 //! choose between that and trust, makes no difference here.
 
+pub mod check;
 mod decode;
 mod encode;
 mod error;

@@ -8,6 +8,7 @@ mod list;
 mod object;
 mod populate;
 mod protocol;
+mod reload;
 mod restart;
 
 use std::ops::RangeInclusive;
@@ -101,6 +102,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "PROTOCOL", args: 1..=1, run: protocol::protocol, usage: " <type>",
         help: &["Answer with a reply of that type: string, integer, double, bignum, null, array,",
                 "set, map, attrib, push, verbatim, true, false."] },
+    Subcommand { name: "RELOAD", args: 0..=ANY, run: reload::reload, usage: " [option ...]",
+        help: &["Save the dataset, forget it, and load it again. NOSAVE loads the file as it is, NOFLUSH",
+                "keeps what is in memory, and MERGE lets keys of the file take the place of those:",
+                "without it, a key that is in both ends the server."] },
     Subcommand { name: "RESTART", args: 0..=1, run: restart::restart, usage: " [<milliseconds>]",
         help: &["Shut down in order and start over, after <milliseconds> (default 0)."] },
     Subcommand { name: "SEGFAULT", args: 0..=ANY, run: segfault, usage: "",

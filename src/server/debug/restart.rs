@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access};
 
+use crate::persistence::child;
 use crate::server::config::ShutdownFlags;
 use crate::server::{Client, CmdError, CmdResult, Server, process, shutdown};
 
@@ -50,13 +51,14 @@ fn arguments(srv: &Server) -> Vec<OsString> {
 }
 
 fn start_over(srv: &mut Server, delay: Duration) -> CmdResult {
-    let program = &srv.process.executable;
-    if access(program, AccessFlags::X_OK).is_err() {
+    let program = srv.process.executable.clone();
+    if access(&program, AccessFlags::X_OK).is_err() {
         log::warn!("Can't restart: this process has no permissions to execute {}", program.display());
         return Err(FAILED);
     }
     std::thread::sleep(delay);
     process::remove_pidfile(srv);
+    child::abandon(srv);
     let error = Command::new(program).args(arguments(srv)).exec();
     log::warn!("Can't restart: {error}");
     Err(FAILED)
