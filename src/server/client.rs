@@ -37,6 +37,8 @@ pub struct ClientFlags(u64);
 impl ClientFlags {
     /// Nothing.
     pub const NONE: ClientFlags = ClientFlags(0);
+    /// Its commands come from the log of a server that has checked them, and are made exact where they had a choice.
+    pub const OBEYED: ClientFlags = ClientFlags(1 << 22);
     /// Connected by a unix socket.
     pub const UNIX_SOCKET: ClientFlags = ClientFlags(1 << 0);
     /// Close once the replies are written; nothing more is read.

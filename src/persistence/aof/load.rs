@@ -21,7 +21,7 @@ use crate::persistence::loading;
 use crate::persistence::rdb::{self, LoadOptions};
 use crate::server::commands::CommandSpec;
 use crate::server::config::file::os_error_text;
-use crate::server::{Argv, Client, CmdError, CmdResult, Server};
+use crate::server::{Argv, Client, ClientFlags, CmdError, CmdResult, Server};
 
 use super::manifest::{Home, Logged, shown};
 use super::reader::{Item, ReadError, Reader};
@@ -322,7 +322,9 @@ struct Replay<'n> {
 
 impl<'n> Replay<'n> {
     fn new(srv: &Server, name: &'n [u8], before: u64) -> Replay<'n> {
-        Replay { name, before, client: Client::detached(srv), transaction: None }
+        let mut client = Client::detached(srv);
+        client.flags.insert(ClientFlags::OBEYED);
+        Replay { name, before, client, transaction: None }
     }
 
     /// Runs all commands.

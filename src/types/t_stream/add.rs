@@ -6,7 +6,7 @@ use super::{id_arg, id_args, publish, reply_id};
 use crate::db::blocked;
 use crate::db::object::stream::{IdSpec, Log, NewEntry, NodeLimits, StreamId, Trim, TrimTo};
 use crate::db::object::{Entry, Stream, Type};
-use crate::server::{Argv, Client, CmdError, CmdResult, Server};
+use crate::server::{Argv, Client, ClientFlags, CmdError, CmdResult, Server};
 
 const TWO_STRATEGIES: CmdError =
     CmdError::text("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
@@ -45,7 +45,8 @@ struct Options {
 }
 
 impl Options {
-    fn parse(argv: &Argv, dialect: Dialect) -> Result<Options, CmdError> {
+    /// Those of a client that is obeyed set no limit: whoever wrote its log has made the trim exact, and left LIMIT there.
+    fn parse(argv: &Argv, dialect: Dialect, obeyed: bool) -> Result<Options, CmdError> {
         let mut options = Options {
             only_existing: false,
             to: None,
@@ -87,7 +88,10 @@ impl Options {
             }
             i += 1;
         }
-        options.check(dialect)?;
+        options.check(dialect, obeyed)?;
+        if obeyed {
+            (options.limit, options.limit_given) = (0, true);
+        }
         Ok(options)
     }
 
@@ -102,7 +106,7 @@ impl Options {
         Ok(if signed { i + 2 } else { i + 1 })
     }
 
-    fn check(&self, dialect: Dialect) -> CmdResult {
+    fn check(&self, dialect: Dialect, obeyed: bool) -> CmdResult {
         if self.to.is_none() && self.limit != 0 {
             return Err(CmdError::text(
                 "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy",
@@ -111,7 +115,7 @@ impl Options {
         if self.to.is_none() && dialect == Dialect::Trim {
             return Err(CmdError::text("ERR syntax error, XTRIM must be called with a trimming strategy"));
         }
-        if self.limit_given && !self.approximate {
+        if self.limit_given && !self.approximate && !obeyed {
             return Err(CmdError::text(
                 "ERR syntax error, LIMIT cannot be used without the special ~ option",
             ));
@@ -194,7 +198,7 @@ fn add<'a>(
 
 /// `XADD key [NOMKSTREAM] [MAXLEN | MINID [= | ~] threshold [LIMIT count]] * | id field value [field value ...]`
 pub fn xadd(srv: &mut Server, c: &mut Client) -> CmdResult {
-    let options = Options::parse(&c.argv, Dialect::Add)?;
+    let options = Options::parse(&c.argv, Dialect::Add, c.flags.contains(ClientFlags::OBEYED))?;
     let first = options.id_arg + 1;
     if c.argv.len() < first + 2 || !(c.argv.len() - first).is_multiple_of(2) {
         return Err(CmdError::Arity("xadd"));
@@ -236,7 +240,7 @@ pub fn xadd(srv: &mut Server, c: &mut Client) -> CmdResult {
 
 /// `XTRIM key MAXLEN | MINID [= | ~] threshold [LIMIT count]`
 pub fn xtrim(srv: &mut Server, c: &mut Client) -> CmdResult {
-    let options = Options::parse(&c.argv, Dialect::Trim)?;
+    let options = Options::parse(&c.argv, Dialect::Trim, c.flags.contains(ClientFlags::OBEYED))?;
     let key = c.argv.key(1);
     let trim = options.trim(node_limits(srv));
     let (mut deleted, mut exact_trim) = (0, None);

@@ -1,3 +1,4 @@
+use crate::server::ClientFlags;
 use crate::server::testing::Bench;
 
 /// What Redis 8.0.2 sends its replicas for these commands.
@@ -87,4 +88,19 @@ fn replicas_are_told_what_waiting_readers_were_given() {
          XREADGROUP GROUP g c BLOCK 0 STREAMS s > -> nothing
          XREADGROUP GROUP g d BLOCK 0 NOACK STREAMS s > -> XGROUP CREATECONSUMER s g d",
     );
+}
+
+/// A trim that was made exact keeps its LIMIT, which nobody else may say of an exact one.
+#[test]
+fn logs_are_obeyed() {
+    let mut bench = Bench::new();
+    for id in ["1-0", "2-0", "3-0", "4-0"] {
+        bench.run(&format!("XADD s {id} a 1"));
+    }
+    let trims = ["XADD s MAXLEN = 4 LIMIT 1 5-0 a 1", "XTRIM s MINID = 4 LIMIT 1"];
+    for trim in trims {
+        assert!(bench.run(trim).starts_with("-ERR syntax error, LIMIT cannot be used without"), "{trim}");
+    }
+    bench.client.flags.insert(ClientFlags::OBEYED);
+    assert_eq!(trims.map(|trim| bench.run(trim)), ["$3\r\n5-0\r\n", ":2\r\n"]);
 }
