@@ -427,6 +427,7 @@ pub fn debug_loadaof(srv: &mut Server, c: &mut Client) -> CmdResult {
         srv.net.hold_replies = false;
     }
     crate::db::keyspace::empty(srv);
+    crate::scripting::functions::flush(srv, false);
     let loaded = super::read_manifest(srv).and_then(|()| {
         super::delete_history(srv);
         load_files(srv)

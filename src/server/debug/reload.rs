@@ -2,6 +2,7 @@
 
 use crate::db::keyspace;
 use crate::persistence::save::{self, Failed, Loaded};
+use crate::scripting::functions;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
 /// `DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]`
@@ -24,6 +25,7 @@ pub(super) fn reload(srv: &mut Server, c: &mut Client) -> CmdResult {
     }
     if flush {
         keyspace::empty(srv);
+        functions::flush(srv, false);
     }
     if save::load(srv, merge) != Loaded::Done {
         return Err(CmdError::text("ERR Error trying to load the RDB dump, check server logs."));
