@@ -43,6 +43,13 @@ impl Clock {
         self.rest_expiries(expiries_rest);
     }
 
+    /// Moves the Unix time on, for tests.
+    #[cfg(test)]
+    pub fn advance(&mut self, ms: u64) {
+        self.unix_ms += ms;
+        self.rest_expiries(self.expiries_rest);
+    }
+
     /// Has nothing expire, or things expire again: commands of an append-only file find what they found when they ran first.
     pub fn rest_expiries(&mut self, rest: bool) {
         self.expiries_rest = rest;

@@ -53,7 +53,7 @@ fn stale(table: bool) -> Bench {
     }
     bench.run("HSET h a 1 b 2 c 3");
     bench.run("HPEXPIRE h 1 FIELDS 2 a b");
-    bench.srv.clock.unix_ms += 5;
+    bench.srv.clock.advance(5);
     bench
 }
 
@@ -123,7 +123,7 @@ fn the_cycle_removes_what_is_due_and_nothing_else() {
     }
     let due = |bench: &Bench| bench.srv.dbs[0].keys.due_len();
     assert_eq!(due(&bench), 402);
-    bench.srv.clock.unix_ms += 2000;
+    bench.srv.clock.advance(2000);
     hexpire::active_cycle(&mut bench.srv);
     assert_eq!(due(&bench), 200, "those due later are left");
     assert_eq!(bench.srv.stats.expired_subkeys, 2 * (100 * 2 + 3));
