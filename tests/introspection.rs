@@ -500,6 +500,7 @@ fn data_can_be_kept_out_of_crash_reports() {
 #[test]
 fn shutdown_ends_it_unless_that_would_lose_data() {
     let mut server = TestServer::start(&[]);
+    std::fs::create_dir(server.dir.path().join("dump.rdb")).unwrap();
     let mut c = server.raw();
     script(
         &mut c,
@@ -511,12 +512,13 @@ fn shutdown_ends_it_unless_that_would_lose_data() {
          PING => +PONG",
     );
     assert!(server.log().contains("# Error trying to save the DB, can't exit.\n"));
-    c.command(&["SHUTDOWN"]);
+    c.command(&["SHUTDOWN", "NOSAVE"]);
     assert!(c.is_closed());
     assert_eq!(server.wait(), Some(0));
     assert!(server.log().ends_with("# Redis is now ready to exit, bye bye...\n"));
 
     let mut server = TestServer::start(&[]);
+    std::fs::create_dir(server.dir.path().join("dump.rdb")).unwrap();
     server.raw().command(&["SHUTDOWN", "SAVE", "FORCE"]);
     assert_eq!(server.wait(), Some(0));
     assert!(server.log().contains("# Error trying to save the DB. Exit anyway.\n"));

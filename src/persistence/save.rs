@@ -79,7 +79,8 @@ impl State {
     }
 
     fn note_file(&mut self, changes: u64) {
-        self.saved_changes = changes;
+        // A child may have ended before this server itself wrote a later file, and be noticed only now.
+        self.saved_changes = self.saved_changes.max(changes);
         self.last_save_s = now_s();
         self.failed = false;
     }
