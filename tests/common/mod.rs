@@ -24,13 +24,14 @@ pub struct TestServer {
 
 /// A port that nobody listens on, and that this test program has not given out before.
 ///
-/// It lies below those the kernel hands out to clients, so that none of them takes it while a server restarts.
+/// It lies below those the kernel hands out to clients, so that none of them takes it while a server restarts, and below
+/// those of upstream's suite, which may run beside.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let offset =
             (std::process::id() as u16).wrapping_mul(211).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 20_000 + offset % 10_000;
+        let port = 12_000 + offset % 8_000;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
