@@ -230,7 +230,9 @@ impl ZSet {
                 return Added::New(score);
             }
         }
-        match self.make_index().place(member) {
+        let index = self.make_index();
+        let place = if flags.increment { index.place(member) } else { index.place_for_score(member, score) };
+        match place {
             Place::Taken(mut present) => {
                 let added = decide(present.score(), score, flags);
                 if let Added::Changed(score) = added {

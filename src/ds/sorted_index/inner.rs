@@ -140,6 +140,13 @@ impl Inner {
         (self.child(index), self.counts[..index].iter().sum())
     }
 
+    /// The last child whose first element has this score or a lower one, or the first of all: without a look at an element.
+    #[inline(always)]
+    pub(super) fn child_at_score(&self, score: f64) -> &Node {
+        let not_more = self.scores.iter().filter(|first| **first <= score).count();
+        self.child(not_more.saturating_sub(1))
+    }
+
     /// The child that has element number `rank`, and the element's number in it.
     #[inline]
     pub(super) fn child_at_rank(&self, rank: usize) -> (&Node, usize) {

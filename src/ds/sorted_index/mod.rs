@@ -200,7 +200,22 @@ impl SortedIndex {
     /// The place of a member, whether it is there or not.
     #[inline]
     pub fn place(&mut self, member: &[u8]) -> Place<'_> {
-        match self.members.entry(ZElement::hash(member), member) {
+        self.place_of_hash(ZElement::hash(member), member)
+    }
+
+    /// [`Self::place`] for a member that is likely to get this score: what the tree will be asked then is on its way from memory
+    /// while the table is searched.
+    #[inline]
+    pub fn place_for_score(&mut self, member: &[u8], score: f64) -> Place<'_> {
+        let hash = ZElement::hash(member);
+        self.members.prefetch_bucket(hash);
+        self.tree.prefetch(score);
+        self.place_of_hash(hash, member)
+    }
+
+    #[inline(always)]
+    fn place_of_hash(&mut self, hash: u64, member: &[u8]) -> Place<'_> {
+        match self.members.entry(hash, member) {
             hashtable::Entry::Occupied(element) => {
                 // SAFETY: the element is in the table, which is borrowed together with the tree.
                 let element = unsafe { element.ptr() };

@@ -58,6 +58,18 @@ impl Tree {
         }
     }
 
+    /// Asks for the leaf that elements of this score are in.
+    #[inline]
+    pub(super) fn prefetch(&self, score: f64) {
+        let mut node = &self.root;
+        while let Node::Inner(inner) = node {
+            node = inner.child_at_score(score);
+        }
+        if let Node::Leaf(leaf) = node {
+            leaf.prefetch();
+        }
+    }
+
     /// The number of elements before `element`, which is in the tree.
     pub(super) fn rank(&self, element: ElementPtr) -> usize {
         let cut = Cut::AboveElement(element.score(), element.member());
