@@ -24,6 +24,7 @@ pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
         log::warn!("Errors trying to shut down the server. Check the logs for more information.");
         return false;
     }
+    networking::stop_listening(srv);
     srv.process.exit_requested = true;
     true
 }

@@ -11,7 +11,7 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::persistence::child;
 use crate::server::config::ShutdownFlags;
-use crate::server::{Client, CmdError, CmdResult, Server, process, shutdown};
+use crate::server::{Client, CmdError, CmdResult, Server, networking, process, shutdown};
 
 /// `DEBUG RESTART [milliseconds]`
 pub(super) fn restart(srv: &mut Server, c: &mut Client) -> CmdResult {
@@ -20,9 +20,13 @@ pub(super) fn restart(srv: &mut Server, c: &mut Client) -> CmdResult {
         log::warn!("Can't restart: error preparing for shutdown");
         return Err(FAILED);
     }
-    // Should `exec` fail, the server goes on.
     srv.process.exit_requested = false;
-    start_over(srv, delay)
+    let failure = start_over(srv, delay);
+    // Still here: the server goes on.
+    if let Err(error) = networking::listen_all(srv) {
+        log::warn!("{error}");
+    }
+    failure
 }
 
 /// `DEBUG CRASH-AND-RECOVER [milliseconds]`

@@ -27,6 +27,13 @@ pub fn listen_all(srv: &mut Server) -> Result<(), String> {
     install(srv, all).map_err(|e| e.to_string())
 }
 
+/// Closes every listening socket: whoever connects from now on is refused, not met by a server that leaves.
+pub fn stop_listening(srv: &mut Server) {
+    for listener in std::mem::take(&mut srv.net.listeners) {
+        srv.el.remove(listener.as_raw_fd());
+    }
+}
+
 /// Opens the TCP sockets anew after `port` or `bind` changed; the old ones stay if that fails.
 pub fn relisten(srv: &mut Server) -> Result<(), String> {
     let old: Vec<Listener> = std::mem::take(&mut srv.net.listeners);

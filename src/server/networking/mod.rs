@@ -33,7 +33,7 @@ use crate::server::resp::{self, Parsed, Progress};
 use crate::server::{Server, monitor};
 
 pub use input::Input;
-pub use listen::{accept, listen_all, relisten};
+pub use listen::{accept, listen_all, relisten, stop_listening};
 pub use write::{check_limits_of, check_output_limits, flush, flush_pending, queue_write, send_to};
 
 /// Bytes read from a client at a time.
