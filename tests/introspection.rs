@@ -551,3 +551,32 @@ fn values_past_their_time_stay_while_nobody_looks() {
     assert_eq!(run(&mut c, "DEBUG SET-ACTIVE-EXPIRE 1"), "+OK");
     wait_for("active expiry", || run(&mut c, "DBSIZE") == ":9");
 }
+
+#[test]
+fn there_are_no_modules() {
+    let server = TestServer::start(&["--enable-module-command", "local"]);
+    let mut c = server.raw();
+    script(
+        &mut c,
+        "MODULE LIST => []
+         MODULE LOAD /none.so => -ERR Error loading the extension. Please check the server logs.
+         MODULE LOADEX /none.so CONFIG a b ARGS c => -ERR Error loading the extension. Please check the server logs.
+         MODULE LOADEX /none.so CONFIG a => -ERR Error loading the extension. Please check the server logs.
+         MODULE UNLOAD none => -ERR Error unloading module: no such module with that name
+         MODULE LOAD => -ERR wrong number of arguments for 'module|load' command
+         MODULE NONE => -ERR unknown subcommand 'NONE'. Try MODULE HELP.",
+    );
+    let log = server.log();
+    assert!(log.contains("Module /none.so failed to load"), "{log}");
+    assert!(log.contains("CONFIG specified without name value pair"), "{log}");
+
+    let server = TestServer::start(&[]);
+    let refused = "-ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", \
+        you can run it from a local connection, otherwise you need to set this option in the configuration file, and \
+        then restart the server.";
+    let mut c = server.raw();
+    for command in ["MODULE LOAD /none.so", "MODULE LOADEX /none.so", "MODULE UNLOAD none"] {
+        assert_eq!(run(&mut c, command), refused, "{command}");
+    }
+    assert_eq!(run(&mut c, "MODULE LIST"), "[]");
+}

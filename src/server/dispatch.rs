@@ -177,15 +177,17 @@ fn is_paused(srv: &Server, c: &Client, spec: &CommandSpec, flags: CommandFlags) 
 
 /// Why a protected command may not be called here, if so.
 fn protected_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<CmdError> {
-    let (allowed, option) = match spec.fullname.split('|').next() {
-        Some("debug") => (srv.config.enable_debug_command, "enable-debug-command"),
+    let name = spec.fullname.split('|').next().unwrap_or_default();
+    let (allowed, option) = match name {
+        "debug" => (srv.config.enable_debug_command, "enable-debug-command"),
+        "module" => (srv.config.enable_module_command, "enable-module-command"),
         _ => return None,
     };
     (!allowed.allows(c.is_local())).then(|| {
         cmd_err!(
             "ERR {} command not allowed. If the {option} option is set to \"local\", you can run it from a local \
              connection, otherwise you need to set this option in the configuration file, and then restart the server.",
-            spec.name.to_uppercase()
+            name.to_uppercase()
         )
     })
 }

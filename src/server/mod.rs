@@ -33,6 +33,7 @@ pub mod latency;
 pub mod logging;
 pub mod lolwut;
 pub mod memory;
+pub mod module;
 pub mod monitor;
 pub mod networking;
 pub mod oom_score;

@@ -215,6 +215,9 @@ directives! {
     /// Who may use DEBUG.
     "enable-debug-command" enable_debug_command: ProtectedAction = ProtectedAction::No, Choice, [Immutable];
 
+    /// Who may load and unload modules.
+    "enable-module-command" enable_module_command: ProtectedAction = ProtectedAction::No, Choice, [Immutable];
+
     // ---- keyspace ----
 
     /// Number of databases.
