@@ -321,12 +321,12 @@ fn waits_end() {
     let server = TestServer::start(&[]);
     let mut c = server.client(false);
     let begun = Instant::now();
-    let mut reader = waiting(&server, "XREAD BLOCK 1000 STREAMS s 5-0");
-    std::thread::sleep(Duration::from_millis(500));
+    let mut reader = waiting(&server, "XREAD BLOCK 3000 STREAMS s 5-0");
+    std::thread::sleep(Duration::from_secs(2));
     // Woken in vain: what comes is not behind the id.
     run(&mut c, "XADD s 4-0 a 1");
     assert_eq!(reader.line(), "*-1");
-    assert!(begun.elapsed() >= Duration::from_millis(990) && begun.elapsed() < Duration::from_millis(1400));
+    assert!(begun.elapsed() >= Duration::from_millis(2990) && begun.elapsed() < Duration::from_millis(4900));
     // In a transaction nobody waits.
     script(&mut c, "MULTI -> OK\nXREAD BLOCK 0 STREAMS s $ -> QUEUED\nEXEC -> [nil]");
     let mut resp3 = server.raw();
