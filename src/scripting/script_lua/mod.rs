@@ -66,8 +66,11 @@ pub mod registry {
 /// Instructions between two looks at the clock.
 const HOOK_INSTRUCTIONS: c_int = 100_000;
 
-/// Scripts after which garbage is collected for a moment, so that small ones do not let it pile up.
+/// Scripts after which garbage is collected for a moment, so that what a large one has left does not wait for many small ones.
 const COLLECT_AFTER: u32 = 50;
+
+/// A state of no more bytes is left to Lua's own pace, which lets it double: the libraries alone take a tenth of this.
+const SMALL_STATE: usize = 512 * 1024;
 
 /// Kilobytes that such a moment is to deal with.
 const COLLECT_KB: c_int = 50;
@@ -278,7 +281,9 @@ unsafe fn collect_garbage(l: *mut lua_State, host: &Host) {
         }
         if host.count_run() >= COLLECT_AFTER {
             host.reset_runs();
-            lua_gc(l, LUA_GCSTEP, COLLECT_KB);
+            if host.used() > SMALL_STATE {
+                lua_gc(l, LUA_GCSTEP, COLLECT_KB);
+            }
         }
     }
 }
