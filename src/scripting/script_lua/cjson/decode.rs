@@ -40,7 +40,8 @@ unsafe fn decode_argument(l: *mut lua_State) -> Returns {
 /// Marks an object among the frames.
 const OBJECT: c_int = 0;
 
-/// Builds a value on Lua's stack. Of every array that is not yet complete, its table is there; of every object, its table and the key
+/// Builds a value on Lua's stack. Tables begin with room for one element and grow as they are filled: in which order `pairs`
+/// shows their fields, and where `#` finds the end of an array that a script makes holes in, depends on how they grew. Of every array that is not yet complete, its table is there; of every object, its table and the key
 /// whose value comes next.
 struct Decoder<'t> {
     l: *mut lua_State,
@@ -77,16 +78,18 @@ impl Decoder<'_> {
                 Token::Null => lua_pushlightuserdata(l, std::ptr::null_mut()),
                 Token::ArrayBegin => {
                     self.descend(2)?;
-                    lua_createtable(l, 0, 0);
-                    if !self.scanner.skip(b']') {
+                    let is_empty = self.scanner.skip(b']');
+                    lua_createtable(l, c_int::from(!is_empty), 0);
+                    if !is_empty {
                         self.frames.push(1);
                         return Ok(true);
                     }
                 }
                 Token::ObjectBegin => {
                     self.descend(3)?;
-                    lua_createtable(l, 0, 0);
-                    if !self.scanner.skip(b'}') {
+                    let is_empty = self.scanner.skip(b'}');
+                    lua_createtable(l, 0, c_int::from(!is_empty));
+                    if !is_empty {
                         self.frames.push(OBJECT);
                         self.key()?;
                         return Ok(true);
@@ -107,24 +110,23 @@ impl Decoder<'_> {
         // SAFETY: the stack holds what the frames say. Keys are strings or positive, so that setting them raises nothing.
         unsafe {
             while let Some(frame) = self.frames.last_mut() {
-                let (end, expected) = if *frame == OBJECT {
+                let is_object = *frame == OBJECT;
+                let (end, expected) = if is_object {
                     lua_rawset(l, -3);
-                    (Token::ObjectEnd, "comma or object end")
+                    (b'}', "comma or object end")
                 } else {
                     lua_rawseti_(l, -2, *frame);
                     *frame += 1;
-                    (Token::ArrayEnd, "comma or array end")
+                    (b']', "comma or array end")
                 };
-                let is_object = *frame == OBJECT;
-                let token = self.scanner.next_token();
-                if token == Token::Comma {
+                if self.scanner.skip(b',') {
                     if is_object {
                         self.key()?;
                     }
                     return Ok(false);
                 }
-                if token != end {
-                    let found = token.name();
+                if !self.scanner.skip(end) {
+                    let found = self.scanner.next_token().name();
                     return Err(self.unexpected(expected, found));
                 }
                 self.frames.pop();
@@ -142,6 +144,9 @@ impl Decoder<'_> {
                 let found = other.name();
                 return Err(self.unexpected("object key string", found));
             }
+        }
+        if self.scanner.skip(b':') {
+            return Ok(());
         }
         self.expect(Token::Colon, "colon")
     }

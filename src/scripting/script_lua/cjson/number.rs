@@ -260,6 +260,9 @@ pub fn write_number(out: &mut Vec<u8>, value: f64, precision: usize) {
         out.push(b'-');
     }
     let magnitude = value.abs();
+    if write_decimal(out, magnitude, precision) {
+        return;
+    }
     let shortest = || {
         let mut buffer = ryu::Buffer::new();
         Digits::from_text(buffer.format_finite(magnitude).as_bytes()).round(precision)
@@ -268,6 +271,34 @@ pub fn write_number(out: &mut Vec<u8>, value: f64, precision: usize) {
     let digits =
         digits.unwrap_or_else(|| Digits::from_text(format!("{magnitude:.*e}", precision - 1).as_bytes()));
     digits.write(out, precision);
+}
+
+/// Decimals behind the point up to which [`write_decimal`] looks: prices and percentages have two.
+const FEW_DECIMALS: u32 = 3;
+
+/// Appends a number of few decimals, and tells whether it is one.
+///
+/// If an integer below 10^precision, divided by a power of ten, is the value (the division rounds correctly), then its digits
+/// are the value's digits: no other decimal number of at most 14 digits comes as close, because a double's neighbours are
+/// nearer to it than such numbers are to each other.
+fn write_decimal(out: &mut Vec<u8>, magnitude: f64, precision: usize) -> bool {
+    let most = EXACT_POWERS[precision];
+    for decimals in 1..=FEW_DECIMALS {
+        let power = 10u64.pow(decimals);
+        let scaled = (magnitude * power as f64).round();
+        if scaled >= most {
+            return false;
+        }
+        if scaled / power as f64 == magnitude {
+            let (whole, part) = (scaled as u64 / power, scaled as u64 % power);
+            out.extend_from_slice(itoa::Buffer::new().format(whole).as_bytes());
+            out.push(b'.');
+            // A one in front keeps the zeroes behind the point.
+            out.extend_from_slice(&itoa::Buffer::new().format(part + power).as_bytes()[1..]);
+            return true;
+        }
+    }
+    false
 }
 
 #[cold]

@@ -6,17 +6,30 @@
 /// Bytes that are looked at together. The compiler turns the loop over them into vector comparisons.
 const LANES: usize = 16;
 
-fn needs_escape(byte: u8) -> bool {
+const fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'/' || byte == b'\\' || byte == 0x7f
 }
 
+/// The same for every byte, to be looked up one at a time.
+static NEEDS_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = needs_escape(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 /// The length of the front of `text` that passes as it is.
+#[inline]
 fn plain_length(text: &[u8]) -> usize {
     let chunks = text.chunks_exact(LANES);
     let plain =
         chunks.clone().take_while(|chunk| !chunk.iter().fold(false, |any, byte| any | needs_escape(*byte)));
     let length = plain.count() * LANES;
-    length + text[length..].iter().position(|byte| needs_escape(*byte)).unwrap_or(text.len() - length)
+    let rest = &text[length..];
+    length + rest.iter().position(|byte| NEEDS_ESCAPE[usize::from(*byte)]).unwrap_or(rest.len())
 }
 
 /// Appends a string in quotes.
