@@ -367,6 +367,32 @@ fn a_function_that_has_written_is_not_killed() {
     assert_eq!(server.wait(), Some(0));
 }
 
+/// The words of each subcommand are upstream's; what is said of them is our own.
+#[test]
+fn help_shows_the_subcommands() {
+    let server = TestServer::start(&[]);
+    let lines: Vec<String> =
+        redis::cmd("FUNCTION").arg("HELP").query(&mut server.client(false)).expect("lines of text");
+    let of_subcommands: Vec<&str> =
+        lines[1..].iter().map(String::as_str).filter(|line| !line.starts_with("    ")).collect();
+    assert_eq!(lines[0], "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    assert_eq!(
+        of_subcommands,
+        [
+            "LOAD [REPLACE] <FUNCTION CODE>",
+            "DELETE <LIBRARY NAME>",
+            "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
+            "STATS",
+            "KILL",
+            "FLUSH [ASYNC|SYNC]",
+            "DUMP",
+            "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
+            "HELP",
+        ]
+    );
+    assert_eq!(lines.last().map(String::as_str), Some("    Print this help."));
+}
+
 /// Bytes of a reply.
 fn dump(c: &mut Connection) -> Vec<u8> {
     redis::cmd("FUNCTION").arg("DUMP").query(c).unwrap()

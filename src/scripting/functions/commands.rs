@@ -6,7 +6,6 @@ use crate::scripting::eval;
 use crate::scripting::script::{self, Callable, Kind, ScriptFlags};
 use crate::server::{Client, CmdError, CmdResult, Out, Server};
 
-use super::LOAD_TIMEOUT_MS;
 use super::error::LoadError;
 use super::header;
 use super::library::{Function, Library};
@@ -38,7 +37,7 @@ pub fn function_load(srv: &mut Server, c: &mut Client) -> CmdResult {
         replace = true;
     }
     let source = c.argv.bytes(source);
-    let name = srv.scripting.functions.load(source, replace, Some(LOAD_TIMEOUT_MS)).map_err(refused)?;
+    let name = srv.scripting.functions.load(source, replace, super::load_limit(c)).map_err(refused)?;
     srv.dirty(1);
     c.out.bulk(&name);
     Ok(())

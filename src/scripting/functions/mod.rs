@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::db::lazyfree;
 use crate::scripting::script_lua::{Engine, function_lua};
-use crate::server::Server;
+use crate::server::{Client, ClientFlags, Server};
 
 pub use commands::{
     fcall, fcall_ro, flags_of, function_delete, function_flush, function_help, function_kill, function_list,
@@ -89,11 +89,15 @@ impl Functions {
     ///
     /// Upstream lets a source from a payload run for as long as it likes. A client could stop the server so; here it is
     /// held to the limit of FUNCTION LOAD.
-    fn restore(&mut self, sources: Vec<Vec<u8>>, policy: Policy) -> Result<(), LoadError> {
+    fn restore(
+        &mut self,
+        sources: Vec<Vec<u8>>,
+        policy: Policy,
+        limit_ms: Option<u64>,
+    ) -> Result<(), LoadError> {
         let mut brought = Functions { engine: self.engine.take(), ..Functions::default() };
-        let read = sources
-            .into_iter()
-            .try_for_each(|source| brought.load(source.into(), false, Some(LOAD_TIMEOUT_MS)).map(drop));
+        let read =
+            sources.into_iter().try_for_each(|source| brought.load(source.into(), false, limit_ms).map(drop));
         self.engine = brought.engine;
         let (outcome, leave) = match read.map(|()| policy) {
             Err(error) => (Err(error), brought.libraries.into_libraries().collect()),
@@ -162,5 +166,89 @@ pub fn flush(srv: &mut Server, lazily: bool) {
     if lazily && count > lazyfree::LAZY_MIN {
         // The Lua state counts as one more.
         lazyfree::dispose_of(srv, functions, count as u64 + 1);
+    }
+}
+
+/// How long a source that this client has sent may take to be loaded. What a log tells was accepted once, in time.
+fn load_limit(c: &Client) -> Option<u64> {
+    (!c.flags.contains(ClientFlags::OBEYED)).then_some(LOAD_TIMEOUT_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::testing::Bench;
+    use crate::server::{Argv, dispatch};
+
+    const LIBRARY: &str = "#!lua name=lib\nredis.register_function('f', function(keys, args)\n\
+        redis.call('SET', keys[1], redis.call('TIME')[1] * 0) return redis.call('INCR', keys[1]) end)";
+
+    /// Runs a command, and tells what it replies and what it leaves for replicas and the append-only file.
+    fn run(bench: &mut Bench, words: &[&[u8]]) -> (Vec<u8>, Vec<Vec<Bytes>>) {
+        bench.srv.propagation.sent.clear();
+        bench.client.argv = Argv::from_args(words);
+        let spec = bench.srv.commands.lookup(words[0]);
+        dispatch::process_command(&mut bench.srv, &mut bench.client, spec);
+        let left = bench.srv.propagation.sent.iter().map(|op| op.args.clone()).collect();
+        (bench.client.out.take_bytes(), left)
+    }
+
+    /// Checks that a command succeeds and leaves itself.
+    fn leaves_itself(bench: &mut Bench, words: &[&[u8]]) {
+        let (reply, left) = run(bench, words);
+        assert!(!reply.starts_with(b"-"), "{}", reply.escape_ascii());
+        assert_eq!(left, [words], "{}", reply.escape_ascii());
+    }
+
+    /// Checks that a command leaves nothing, whether it succeeds or not, and returns its reply.
+    fn leaves_nothing(bench: &mut Bench, words: &[&[u8]]) -> Vec<u8> {
+        let (reply, left) = run(bench, words);
+        assert!(left.is_empty(), "{left:?}");
+        reply
+    }
+
+    #[test]
+    fn what_changes_the_libraries_is_passed_on_as_sent_and_nothing_else_is() {
+        let bench = &mut Bench::new();
+        let library = LIBRARY.as_bytes();
+        leaves_itself(bench, &[b"FUNCTION", b"LOAD", library]);
+        assert!(leaves_nothing(bench, &[b"FUNCTION", b"LOAD", library]).starts_with(b"-ERR"));
+        leaves_itself(bench, &[b"FUNCTION", b"LOAD", b"REPLACE", library]);
+        let dump = leaves_nothing(bench, &[b"FUNCTION", b"DUMP"]);
+        let from = dump.iter().position(|b| *b == b'\n').expect("a header ends") + 1;
+        let payload = &dump[from..dump.len() - 2];
+        assert!(leaves_nothing(bench, &[b"FUNCTION", b"RESTORE", payload]).starts_with(b"-ERR"));
+        assert!(leaves_nothing(bench, &[b"FUNCTION", b"RESTORE", b"damaged", b"FLUSH"]).starts_with(b"-ERR"));
+        leaves_itself(bench, &[b"FUNCTION", b"RESTORE", payload, b"REPLACE"]);
+        leaves_itself(bench, &[b"FUNCTION", b"RESTORE", payload, b"FLUSH"]);
+        for reads in [&b"LIST"[..], b"STATS", b"HELP"] {
+            leaves_nothing(bench, &[b"FUNCTION", reads]);
+        }
+        assert!(leaves_nothing(bench, &[b"FUNCTION", b"DELETE", b"nosuch"]).starts_with(b"-ERR"));
+        leaves_itself(bench, &[b"FUNCTION", b"DELETE", b"lib"]);
+        leaves_itself(bench, &[b"FUNCTION", b"RESTORE", payload]);
+        leaves_itself(bench, &[b"FUNCTION", b"FLUSH", b"ASYNC"]);
+        leaves_itself(bench, &[b"FUNCTION", b"FLUSH"]);
+    }
+
+    #[test]
+    fn of_a_function_its_effects_are_passed_on() {
+        let bench = &mut Bench::new();
+        run(bench, &[b"FUNCTION", b"LOAD", LIBRARY.as_bytes()]);
+        bench.check_propagation("FCALL f 1 key -> MULTI; SET key 0; INCR key; EXEC");
+        assert!(leaves_nothing(bench, &[b"FCALL_RO", b"f", b"1", b"key"]).starts_with(b"-ERR"));
+        assert!(leaves_nothing(bench, &[b"FCALL", b"nosuch", b"0"]).starts_with(b"-ERR"));
+    }
+
+    #[test]
+    fn a_log_is_given_the_time_it_needs() {
+        let bench = &mut Bench::new();
+        let slow = b"#!lua name=slow\nfor i = 1, 2^40 do end redis.register_function('f', function() end)";
+        let (reply, _) = run(bench, &[b"FUNCTION", b"LOAD", slow]);
+        assert!(reply.ends_with(b"FUNCTION LOAD timeout\r\n"), "{}", reply.escape_ascii());
+        assert_eq!(load_limit(&bench.client), Some(LOAD_TIMEOUT_MS));
+        bench.client.flags.insert(ClientFlags::OBEYED);
+        assert_eq!(load_limit(&bench.client), None);
+        leaves_itself(bench, &[b"FUNCTION", b"LOAD", LIBRARY.as_bytes()]);
     }
 }

@@ -3,9 +3,9 @@
 use crate::persistence::rdb;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
-use super::Policy;
 use super::commands::{refused, too_many_words};
 use super::error::LoadError;
+use super::{Policy, load_limit};
 
 /// `FUNCTION DUMP`
 pub fn function_dump(srv: &mut Server, c: &mut Client) -> CmdResult {
@@ -31,7 +31,7 @@ pub fn function_restore(srv: &mut Server, c: &mut Client) -> CmdResult {
     let restored = rdb::verify(c.argv.get(2), !srv.debug.skip_checksum_validation)
         .map_err(|_| LoadError::BadPayload)
         .and_then(|body| Ok(rdb::function_sources(body)?))
-        .and_then(|sources| srv.scripting.functions.restore(sources, policy));
+        .and_then(|sources| srv.scripting.functions.restore(sources, policy, load_limit(c)));
     restored.map_err(refused)?;
     srv.dirty(1);
     c.out.ok();
