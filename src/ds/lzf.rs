@@ -14,8 +14,11 @@
 //! The compressor looks at each three bytes, remembers in a table by their hash where it has seen them last, and
 //! takes the match if it is one. The hash function and every choice are liblzf's in the configuration that upstream
 //! uses, so that inputs of 16 KiB and more compress to the same bytes, save where upstream, which does not clear its
-//! table, finds a match through what an earlier input has left there. Shorter inputs get a smaller table, which costs less
-//! to clear than they cost to compress.
+//! table, finds a match through what an earlier input has left there. Shorter inputs use the beginning of the table,
+//! which stays in the processor's nearest cache.
+//!
+//! A [`Compressor`] keeps table and output for the next input, and clears neither. Places are counted on from one input
+//! to the next, so what the table holds of former ones is too far back to be a match.
 
 /// The longest run of literal bytes in one item.
 const LITERALS_MAX: usize = 1 << 5;
@@ -28,108 +31,232 @@ const MATCH_MIN: usize = 3;
 /// The most output bytes that one byte of input can stand for, rounded up: 264 from three.
 const EXPANSION_MAX: usize = MATCH_MAX / 3;
 
-/// Bits of the hash for a table of full size.
-const HASH_BITS_MAX: u32 = 16;
-const HASH_BITS_MIN: u32 = 8;
+/// Places in the table, of which shorter inputs use but the first.
+const TABLE: usize = 1 << 16;
+const MIDDLE_TABLE: usize = 1 << 13;
+const SMALL_TABLE: usize = 1 << 10;
+/// From how many bytes on inputs use more of it.
+const MIDDLE_INPUT: usize = 8 * 1024;
+const SMALL_INPUT: usize = 512;
 
-/// Compresses `input`, or returns `None` if the result would have more than `limit` bytes.
-///
-/// Pass less than `input.len()` to have it pay; upstream passes `input.len() - 4`.
+/// Room for output that is made at least, and that is kept for the next input at most.
+const ROOM_MIN: usize = 4 * 1024;
+const ROOM_KEPT: usize = 1024 * 1024;
+
+/// Compresses one input after another.
+#[derive(Debug)]
+pub struct Compressor {
+    /// Where three bytes with a given hash began last, counted from [`OFFSET_MAX`] in front of the first input of all.
+    /// The count wraps around after 4 GiB, when a place may be taken for another: nothing may match there, but nothing
+    /// breaks.
+    places: Vec<u32>,
+    /// Where the input at hand begins, counted like that.
+    begins: u32,
+    output: Vec<u8>,
+}
+
+impl Default for Compressor {
+    fn default() -> Compressor {
+        Compressor::new()
+    }
+}
+
+impl Compressor {
+    /// A compressor, which has allocated nothing.
+    pub const fn new() -> Compressor {
+        Compressor { places: Vec::new(), begins: OFFSET_MAX as u32, output: Vec::new() }
+    }
+
+    /// Compresses `input`, or returns `None` if the result would have more than `limit` bytes.
+    ///
+    /// Pass less than `input.len()` to have it pay; upstream passes `input.len() - 4`.
+    pub fn compress(&mut self, input: &[u8], limit: usize) -> Option<&[u8]> {
+        match input.len() {
+            ..SMALL_INPUT => self.compress_with::<SMALL_TABLE>(input, limit),
+            SMALL_INPUT..MIDDLE_INPUT => self.compress_with::<MIDDLE_TABLE>(input, limit),
+            MIDDLE_INPUT.. => self.compress_with::<TABLE>(input, limit),
+        }
+    }
+
+    fn compress_with<const PLACES: usize>(&mut self, input: &[u8], limit: usize) -> Option<&[u8]> {
+        if self.places.len() < PLACES {
+            self.places.resize(PLACES, 0);
+        }
+        let limit = limit.min(input.len() + input.len() / LITERALS_MAX + 1);
+        let room = (limit + SLACK).max(ROOM_MIN);
+        if self.output.len() < room || self.output.len() > ROOM_KEPT {
+            self.output = vec![0; room];
+        }
+        let places = self.places.first_chunk_mut().expect("it was made that large");
+        let seen = Seen::<PLACES> { places, begins: self.begins };
+        self.begins = self.begins.wrapping_add(input.len() as u32);
+        let len = compress_into(Output { bytes: &mut self.output, len: 0, limit }, input, seen)?;
+        Some(&self.output[..len])
+    }
+}
+
+/// Compresses `input`, or returns `None` if the result would have more than `limit` bytes: see [`Compressor::compress`].
 pub fn compress(input: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let mut out = Output { bytes: Vec::with_capacity(limit.min(input.len())), limit };
-    let mut seen = Table::new(input.len());
-    let mut literals = 0;
-    let mut here = 0;
-    while here + MATCH_MIN <= input.len() {
-        let candidate = seen.replace(input, here);
-        let Some(length) = match_length(input, candidate, here) else {
-            here += 1;
-            // Give up at once, and not at the end of an incompressible megabyte.
-            if out.bytes.len() + (here - literals) > limit {
+    Compressor::new().compress(input, limit).map(<[u8]>::to_vec)
+}
+
+/// Compresses `input` and returns the number of bytes in `out` then.
+fn compress_into<const PLACES: usize>(
+    mut out: Output<'_>,
+    input: &[u8],
+    mut seen: Seen<'_, PLACES>,
+) -> Option<usize> {
+    // Where three bytes begin for the last time, and no match any more: `before` says that of the byte in front of them.
+    let end = input.len().saturating_sub(MATCH_MIN);
+    let (mut before, mut literals) = (0, 0);
+    loop {
+        // Where so many literals have come together that they are too many: an incompressible megabyte need not be seen
+        // through.
+        let too_many = literals + (out.limit - out.len);
+        let Some((found, back)) = seen.find(input, before, end.min(too_many)) else {
+            if too_many < end {
                 return None;
             }
-            continue;
+            out.literals(input, literals, input.len())?;
+            return Some(out.len);
         };
-        out.literals(&input[literals..here])?;
-        out.copy(here - candidate, length)?;
-        here += length;
-        literals = here;
+        let here = found + 1;
+        out.literals(input, literals, here)?;
+        let length = match_length(input, here, back);
+        out.copy(back, length)?;
+        literals = here + length;
         // Within a match, only its last two places are remembered.
-        for place in here - 2..here {
-            if place + MATCH_MIN <= input.len() {
-                seen.replace(input, place);
+        before = literals - 1;
+        for before in before - 2..before {
+            if before < end {
+                seen.replace(three_behind(input, before), before);
             }
         }
     }
-    out.literals(&input[literals..])?;
-    Some(out.bytes)
 }
 
-/// Where three bytes with a given hash began last. Zero is none, and so is a match at the start of the input; liblzf
-/// does not find those either.
-struct Table {
-    places: Vec<u32>,
-    bits: u32,
+/// The places that were seen.
+struct Seen<'t, const PLACES: usize> {
+    places: &'t mut [u32; PLACES],
+    begins: u32,
 }
 
-impl Table {
-    fn new(input: usize) -> Table {
-        let bits = usize::BITS - input.leading_zeros() + 1;
-        let bits = bits.clamp(HASH_BITS_MIN, HASH_BITS_MAX);
-        Table { places: vec![0; 1 << bits], bits }
+impl<const PLACES: usize> Seen<'_, PLACES> {
+    /// Looks at places for one with a match, and says what is before it and how far back the match is. What is before the
+    /// first place looked at is `before`, and before the last one is in front of `end`.
+    ///
+    /// As nothing can match at the start of the input, each place has a byte before it, and with that one its three bytes
+    /// are read as four.
+    ///
+    /// (Nearly all of the time is spent here. Alone, it has all of the processor's registers.)
+    #[inline(never)]
+    fn find(&mut self, input: &[u8], mut before: usize, end: usize) -> Option<(usize, usize)> {
+        let input = input.get(..end + MATCH_MIN)?;
+        while before < end {
+            let three = three_behind(input, before);
+            let back = self.replace(three, before);
+            // The start of the input is no match; liblzf does not find that either.
+            if back <= before
+                && back.wrapping_sub(1) < OFFSET_MAX
+                && three_behind(input, before - back) == three
+            {
+                return Some((before, back));
+            }
+            before += 1;
+        }
+        None
     }
 
-    /// Remembers `place` and returns what was remembered for the same hash.
-    fn replace(&mut self, input: &[u8], place: usize) -> usize {
-        let three = u32::from_be_bytes([0, input[place], input[place + 1], input[place + 2]]);
-        let hash = (three >> (24 - self.bits)).wrapping_sub(three.wrapping_mul(5));
-        let slot = &mut self.places[hash as usize & ((1 << self.bits) - 1)];
-        // A place beyond 32 bits comes back as another one, where nothing may match but nothing breaks.
-        std::mem::replace(slot, place as u32) as usize
+    /// Remembers the place behind `before`, which begins with `three`, and returns how far back that is which was remembered
+    /// for the same hash: farther than the input reaches if it is of another.
+    #[inline(always)]
+    fn replace(&mut self, three: u32, before: usize) -> usize {
+        let hash = (three >> (24 - PLACES.trailing_zeros())).wrapping_sub(three.wrapping_mul(5));
+        let now = self.begins.wrapping_add(before as u32);
+        now.wrapping_sub(std::mem::replace(&mut self.places[hash as usize % PLACES], now)) as usize
     }
 }
 
-/// The length of the match of `here` at `candidate`, if it is one that can be written.
-fn match_length(input: &[u8], candidate: usize, here: usize) -> Option<usize> {
-    if candidate == 0 || candidate >= here || here - candidate > OFFSET_MAX {
-        return None;
-    }
+/// The three bytes behind the one at `before`, as a number.
+#[inline(always)]
+fn three_behind(input: &[u8], before: usize) -> u32 {
+    let four = input[before..before + 4].try_into().expect("so many were asked for");
+    u32::from_be_bytes(four) & 0xff_ffff
+}
+
+/// The length of the match of `here` with what is `back` bytes before, of which the first three bytes are known to match.
+#[inline(always)]
+fn match_length(input: &[u8], here: usize, back: usize) -> usize {
     // Matches stop two bytes before the end; only the shortest may reach it.
-    let limit = MATCH_MAX.min(input.len() - here - 2).max(MATCH_MIN);
-    let ahead = &input[here..here + limit];
-    let behind = &input[candidate..candidate + limit];
-    let length = ahead.iter().zip(behind).take_while(|(a, b)| a == b).count();
-    (length >= MATCH_MIN).then_some(length)
+    let limit = MATCH_MAX.min(input.len() - here - 2);
+    let (ahead, behind) = (&input[here..], &input[here - back..]);
+    let mut length = MATCH_MIN;
+    while length + 8 <= limit {
+        let difference = eight_at(ahead, length) ^ eight_at(behind, length);
+        if difference != 0 {
+            return length + difference.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    while length < limit && ahead[length] == behind[length] {
+        length += 1;
+    }
+    length
 }
+
+#[inline(always)]
+fn eight_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("so many were asked for"))
+}
+
+/// What a run of literals may be written too much, and its header.
+const SLACK: usize = LITERALS_MAX + 1;
 
 /// Compressed bytes, up to a limit.
-struct Output {
-    bytes: Vec<u8>,
+struct Output<'o> {
+    /// At least [`SLACK`] bytes more than the limit.
+    bytes: &'o mut [u8],
+    len: usize,
     limit: usize,
 }
 
-impl Output {
-    fn literals(&mut self, run: &[u8]) -> Option<()> {
-        for run in run.chunks(LITERALS_MAX) {
-            self.push(&[run.len() as u8 - 1])?;
-            self.push(run)?;
+impl Output<'_> {
+    #[inline(always)]
+    fn literals(&mut self, input: &[u8], mut from: usize, to: usize) -> Option<()> {
+        while from < to {
+            let run = (to - from).min(LITERALS_MAX);
+            let at = self.advance(1 + run)?;
+            self.bytes[at] = run as u8 - 1;
+            // What is copied too much will be written over.
+            match input[from..].first_chunk::<LITERALS_MAX>() {
+                Some(whole) => self.bytes[at + 1..at + 1 + LITERALS_MAX].copy_from_slice(whole),
+                None => self.bytes[at + 1..at + 1 + run].copy_from_slice(&input[from..from + run]),
+            }
+            from += run;
         }
         Some(())
     }
 
-    fn copy(&mut self, offset: usize, length: usize) -> Option<()> {
-        let (offset, length) = (offset - 1, length - 2);
+    #[inline(always)]
+    fn copy(&mut self, back: usize, length: usize) -> Option<()> {
+        let (offset, length) = (back - 1, length - 2);
         let (high, low) = ((offset >> 8) as u8, offset as u8);
         if length < 7 {
-            self.push(&[(length as u8) << 5 | high, low])
+            let at = self.advance(2)?;
+            self.bytes[at..at + 2].copy_from_slice(&[(length as u8) << 5 | high, low]);
         } else {
-            self.push(&[7 << 5 | high, (length - 7) as u8, low])
+            let at = self.advance(3)?;
+            self.bytes[at..at + 3].copy_from_slice(&[7 << 5 | high, (length - 7) as u8, low]);
         }
+        Some(())
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Option<()> {
-        let fits = self.bytes.len() + bytes.len() <= self.limit;
-        fits.then(|| self.bytes.extend_from_slice(bytes))
+    /// Where the next so many bytes go, if they are within the limit.
+    #[inline(always)]
+    fn advance(&mut self, bytes: usize) -> Option<usize> {
+        let at = self.len;
+        self.len += bytes;
+        (self.len <= self.limit).then_some(at)
     }
 }
 
@@ -138,19 +265,37 @@ impl Output {
 /// Nothing about the arguments is trusted. A length that `input` cannot possibly give is refused before memory is
 /// allocated for it.
 pub fn decompress(input: &[u8], length: usize) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    decompress_into(&mut out, input, length)?;
+    Some(out)
+}
+
+/// The same, in the place of what `out` holds; that is anything if `None` is returned.
+pub fn decompress_into(out: &mut Vec<u8>, input: &[u8], length: usize) -> Option<()> {
     if length > input.len().saturating_mul(EXPANSION_MAX) {
         return None;
     }
-    let mut out = vec![0; length];
+    // What is there from before will be written over, and need not be cleared.
+    out.reserve_exact(length.saturating_sub(out.len()));
+    out.resize(length, 0);
+    let out = &mut out[..];
     let mut filled = 0;
     let mut rest = input;
     while let [control, tail @ ..] = rest {
         let control = usize::from(*control);
         if control < LITERALS_MAX {
-            let (run, tail) = tail.split_at_checked(control + 1)?;
-            out.get_mut(filled..filled + run.len())?.copy_from_slice(run);
-            filled += run.len();
-            rest = tail;
+            let run = control + 1;
+            let room = out[filled..].first_chunk_mut::<LITERALS_MAX>();
+            if let (Some(room), Some(whole)) = (room, tail.first_chunk()) {
+                // What is copied too much will be written over.
+                *room = *whole;
+                rest = &tail[run..];
+            } else {
+                let (run, tail) = tail.split_at_checked(run)?;
+                out.get_mut(filled..filled + run.len())?.copy_from_slice(run);
+                rest = tail;
+            }
+            filled += run;
         } else {
             let (count, low, tail) = match (control >> 5, tail) {
                 (7, [more, low, tail @ ..]) => (usize::from(*more) + 9, low, tail),
@@ -162,22 +307,57 @@ pub fn decompress(input: &[u8], length: usize) -> Option<Vec<u8>> {
             if offset > filled || filled + count > length {
                 return None;
             }
-            copy_from_behind(&mut out[filled - offset..filled + count], offset);
+            copy_from_behind(out, filled, offset, count);
             filled += count;
             rest = tail;
         }
     }
-    (filled == length).then_some(out)
+    (filled == length).then_some(())
 }
 
-/// Fills `bytes` from index `offset` on with what is `offset` bytes before, which may be what was just written.
-fn copy_from_behind(bytes: &mut [u8], offset: usize) {
-    let mut filled = offset;
-    while filled < bytes.len() {
-        // What is there repeats with the period of the offset, so each round can copy twice as much.
-        let step = filled.min(bytes.len() - filled);
-        bytes.copy_within(..step, filled);
-        filled += step;
+/// What a number of so many bytes, 1 to 7, is multiplied by to repeat itself in eight.
+const REPEAT: [u64; 8] = {
+    let mut repeat = [0; 8];
+    let mut bits = 8;
+    while bits < 64 {
+        let mut shift = 0;
+        while shift < 64 {
+            repeat[bits / 8] |= 1 << shift;
+            shift += bits;
+        }
+        bits += 8;
+    }
+    repeat
+};
+
+/// Fills `count` bytes of `out` from `at` on with what is `offset` bytes before, which may be what was just written.
+#[inline(always)]
+fn copy_from_behind(out: &mut [u8], at: usize, offset: usize, count: usize) {
+    let end = at + count;
+    if end + 8 > out.len() {
+        for to in at..end {
+            out[to] = out[to - offset];
+        }
+        return;
+    }
+    // Eight bytes at a time, where what is copied too much will be written over.
+    let mut to = at;
+    if offset >= 8 {
+        while to < end {
+            let eight: [u8; 8] =
+                *out[to - offset..].first_chunk().expect("they are behind the end of what is filled");
+            out[to..to + 8].copy_from_slice(&eight);
+            to += 8;
+        }
+        return;
+    }
+    // Those that overlap their own output repeat a few bytes.
+    let first: [u8; 8] = *out[at - offset..].first_chunk().expect("there are eight bytes behind the end");
+    let few = u64::from_le_bytes(first) & ((1 << (8 * offset)) - 1);
+    let eight = few.wrapping_mul(REPEAT[offset]).to_le_bytes();
+    while to < end {
+        out[to..to + 8].copy_from_slice(&eight);
+        to += 8 / offset * offset;
     }
 }
 

@@ -151,6 +151,10 @@ pub trait Source {
     /// No more bytes than this are left, the greatest number if that is not known; what to believe of a number of elements.
     fn left(&self) -> u64;
 
+    /// Is called by whoever reads many elements, before each: a source whose bytes are many may have something else to do.
+    #[inline]
+    fn breathe(&mut self) {}
+
     /// The next byte.
     ///
     /// # Errors
@@ -239,6 +243,29 @@ impl<'r> Stream<'r> {
         self.sum = None;
     }
 
+    /// [`Source::take_vec`]; as the bytes arrive, `step` is told the offset.
+    ///
+    /// # Errors
+    /// If there are not as many.
+    pub fn take_vec_in_steps(
+        &mut self,
+        length: usize,
+        mut step: impl FnMut(u64),
+    ) -> Result<Vec<u8>, ReadError> {
+        let ready = (self.end - self.at).min(length);
+        let mut bytes = Vec::with_capacity(length.min(CHUNK_KEPT));
+        bytes.extend_from_slice(self.take(ready)?);
+        while bytes.len() < length {
+            step(self.offset());
+            let more = (length - bytes.len()).min(CHUNK);
+            // In the end the allocation is as large as what it holds, so that it can become a value.
+            let wanted = length.min(2 * bytes.len().max(CHUNK));
+            bytes.reserve_exact(wanted.saturating_sub(bytes.len()).max(more));
+            bytes.extend_from_slice(self.take(more)?);
+        }
+        Ok(bytes)
+    }
+
     /// What was read and not taken.
     pub fn into_rest(self) -> Vec<u8> {
         self.chunk[self.at..self.end].to_vec()
@@ -314,19 +341,10 @@ impl Source for Stream<'_> {
     }
 
     fn take_vec(&mut self, length: usize) -> Result<Vec<u8>, ReadError> {
-        let ready = (self.end - self.at).min(length);
-        let mut bytes = Vec::with_capacity(length.min(CHUNK_KEPT));
-        bytes.extend_from_slice(self.take(ready)?);
-        while bytes.len() < length {
-            let step = (length - bytes.len()).min(CHUNK);
-            // In the end the allocation is as large as what it holds, so that it can become a value.
-            let wanted = length.min(2 * bytes.len().max(CHUNK));
-            bytes.reserve_exact(wanted.saturating_sub(bytes.len()).max(step));
-            bytes.extend_from_slice(self.take(step)?);
-        }
-        Ok(bytes)
+        self.take_vec_in_steps(length, |_| ())
     }
 
+    #[inline]
     fn offset(&self) -> u64 {
         self.before + self.at as u64
     }

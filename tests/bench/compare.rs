@@ -77,13 +77,13 @@ fn run() -> Result<()> {
     let bench = Bench { options, programs };
     for part in &bench.options.parts {
         match part {
-            Part::Throughput => {
-                throughput::run(&bench, &mut report)?;
-                aof::run(&bench, &mut report)?;
-            }
+            Part::Throughput => throughput::run(&bench, &mut report)?,
             Part::Memory => memory::run(&bench, &mut report)?,
             Part::Latency => latency::run(&bench, &mut report)?,
-            Part::Persistence => persistence::run(&bench, &mut report)?,
+            Part::Persistence => {
+                persistence::run(&bench, &mut report)?;
+                aof::run(&bench, &mut report)?;
+            }
             Part::Growth => growth::run(&bench, &mut report)?,
         }
     }

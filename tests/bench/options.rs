@@ -37,7 +37,7 @@ pub enum Part {
     Memory,
     /// Quantiles at a fixed rate.
     Latency,
-    /// RDB files.
+    /// RDB files and the append-only file.
     Persistence,
     /// The longest request while a table grows.
     Growth,

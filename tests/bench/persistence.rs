@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::load::OpenLoop;
+use crate::procfs::CpuTime;
 use crate::report::Report;
 use crate::requests::{Numbers, Template};
 use crate::rows::PERSISTED;
@@ -38,6 +39,7 @@ fn files(bench: &Bench, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let section = report.section("RDB files, ms", 0);
+    let cpu_section = report.section("RDB files, server CPU ms (user + system)", 0);
     let servers = bench.start_all()?;
     for (name, dataset) in rows {
         for server in &servers {
@@ -47,23 +49,39 @@ fn files(bench: &Bench, report: &mut Report) -> Result<()> {
         for _ in 0..bench.options.rounds {
             for (index, server) in servers.iter().enumerate() {
                 let mut control = server.control()?;
-                let mut time = |words: &[&str]| -> Result<f64> {
-                    let begun = Instant::now();
+                let mut measure = |row: &str, words: &[&str]| -> Result<()> {
+                    let (begun, before) = (Instant::now(), CpuTime::of(server.pid())?);
                     control.call(words)?;
-                    Ok(begun.elapsed().as_secs_f64() * 1e3)
+                    let elapsed = begun.elapsed();
+                    let used = CpuTime::of(server.pid())?.since(&before);
+                    report.record(section, row, index, ms(elapsed), &[]);
+                    report.record(
+                        cpu_section,
+                        row,
+                        index,
+                        ms(used.total()),
+                        &[ms(used.user), ms(used.system)],
+                    );
+                    Ok(())
                 };
-                let saved = time(&["SAVE"])?;
-                time(&["FLUSHALL", "SYNC"])?;
-                let loaded = time(&["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH"])?;
-                report.record(section, &save, index, saved, &[]);
-                report.record(section, &load, index, loaded, &[]);
+                measure(&save, &["SAVE"])?;
+                // What there was is gone before the file is loaded.
+                server.control()?.call(&["FLUSHALL", "SYNC"])?;
+                server.settle()?;
+                measure(&load, &["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH"])?;
                 server.settle()?;
             }
         }
-        report.progress(section, &save);
-        report.progress(section, &load);
+        for section in [section, cpu_section] {
+            report.progress(section, &save);
+            report.progress(section, &load);
+        }
     }
     Ok(())
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 /// Sends writes to keys of the dataset until it is dropped.
@@ -121,7 +139,7 @@ fn snapshots(bench: &Bench, report: &mut Report) -> Result<()> {
             ("GET, longest, µs", us(1.0)),
             ("fork, µs", snapshot.fork_us),
             ("copied, KiB", snapshot.copied / 1024.0),
-            ("time, ms", snapshot.time.as_secs_f64() * 1e3),
+            ("time, ms", ms(snapshot.time)),
         ] {
             report.record(section, row, index, value, &[]);
         }

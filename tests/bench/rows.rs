@@ -97,9 +97,9 @@ const SCRIPTED: Dataset = Dataset {
 pub const PERSISTED: [(&str, &Dataset); 4] = [
     ("1M strings", &MILLION),
     (
-        "200k small hashes",
+        "1M small hashes",
         &Dataset {
-            keys: 200_000,
+            keys: 1_000_000,
             load: &[&[
                 "HSET",
                 "hash:{key}",

@@ -91,11 +91,15 @@ impl ZSet {
 
     /// The set of these elements, in the most compact encoding that they may have.
     pub fn from_members(members: HashTable<ZElement>, limits: Limits) -> ZSet {
-        let lengths = || members.iter().map(|element| element.key().len());
-        let small = members.len() <= limits.entries
+        ZSet::from_index(SortedIndex::from_members(members), limits)
+    }
+
+    /// The set that is this index, in the most compact encoding that it may have.
+    pub fn from_index(index: SortedIndex, limits: Limits) -> ZSet {
+        let lengths = || index.iter().map(|(member, _)| member.len());
+        let small = index.len() <= limits.entries
             && lengths().all(|len| len <= limits.value)
             && lengths().sum::<usize>() <= listpack::SIZE_LIMIT;
-        let index = SortedIndex::from_members(members);
         if !small {
             return ZSet::Skiplist(Box::new(index));
         }

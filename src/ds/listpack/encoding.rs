@@ -79,6 +79,7 @@ impl<'a> Value<'a> {
     }
 
     /// The integer, if it is one. A string may come from a file whose writer did not recognise one.
+    #[inline]
     pub fn as_integer(self) -> Option<i64> {
         match self {
             Value::Integer(value) => Some(value),

@@ -48,7 +48,7 @@ mod validate;
 mod tests;
 
 pub use encoding::Value;
-pub use validate::{validate, validate_with};
+pub use validate::{Strange, validate, validate_with};
 
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -129,7 +129,7 @@ impl Listpack {
         validate(bytes).then(|| Listpack { blob: Blob::copy_of(bytes) })
     }
 
-    /// Takes bytes that [`validate_with`] has just accepted: what is asked for again is no more than the size.
+    /// Takes bytes that [`validate_with`] or [`Strange`] has just accepted: what is asked for again is no more than the size.
     pub fn from_checked(bytes: &[u8]) -> Option<Listpack> {
         debug_assert!(validate(bytes), "the bytes were not checked");
         let size = u32::from_le_bytes(*bytes.first_chunk()?) as usize;

@@ -135,18 +135,20 @@ impl SortedIndex {
     /// The index of these elements, with full leaves.
     pub fn from_members(members: HashTable<ZElement>) -> SortedIndex {
         // With their keys beside them, elements are sorted without a look at them, unless scores are equal.
-        let mut sorted: Vec<(u64, ElementPtr)> = members
-            .iter()
-            .map(|element| {
-                // SAFETY: the element is in the table, which the index takes.
-                let element = unsafe { element.ptr() };
-                (order_key(element.score()), element)
-            })
-            .collect();
-        sorted.sort_unstable_by(|(key, element), (other_key, other)| {
+        let with_key = |element: hashtable::ElementRef<'_, ZElement>| {
+            // SAFETY: the element is in the table, which the index takes.
+            let element = unsafe { element.ptr() };
+            (order_key(element.score()), element)
+        };
+        SortedIndex::sorted(members.iter().map(with_key).collect(), members)
+    }
+
+    /// The index of the elements of this table, which are listed with their keys.
+    fn sorted(mut elements: Vec<(u64, ElementPtr)>, members: HashTable<ZElement>) -> SortedIndex {
+        elements.sort_unstable_by(|(key, element), (other_key, other)| {
             key.cmp(other_key).then_with(|| element.member().cmp(other.member()))
         });
-        let elements: Vec<ElementPtr> = sorted.into_iter().map(|(_, element)| element).collect();
+        let elements: Vec<ElementPtr> = elements.into_iter().map(|(_, element)| element).collect();
         SortedIndex { tree: Tree::from_sorted(&elements), members }
     }
 
@@ -300,6 +302,58 @@ impl SortedIndex {
             // SAFETY: the element is in the table, and the pointer is compared at once.
             assert!(found.is_some_and(|found| unsafe { found.ptr() } == slot.element()));
         }
+    }
+}
+
+/// The makings of an index whose elements come one after the other, in any order, and are all put in order at the end.
+///
+/// Where an element belongs in the table of a large index is nowhere near the processor. So the place is asked for when
+/// the element comes, and the element is put there when some more have come.
+#[derive(Default)]
+pub struct Builder {
+    /// Elements on their way into the table, with their hashes.
+    coming: Vec<(u64, ZElement)>,
+    /// Elements in the table, and what they are sorted by.
+    sorted: Vec<(u64, ElementPtr)>,
+    members: HashTable<ZElement>,
+}
+
+impl Builder {
+    /// So many elements are on their way at a time.
+    const AHEAD: usize = 16;
+
+    /// No elements yet, with room for so many.
+    pub fn with_room(elements: usize) -> Builder {
+        let mut members = HashTable::new();
+        members.reserve(elements);
+        Builder { coming: Vec::with_capacity(Self::AHEAD), sorted: Vec::with_capacity(elements), members }
+    }
+
+    /// Adds an element. Returns `false` if a member has come twice by now.
+    #[inline]
+    pub fn add(&mut self, member: &[u8], score: f64) -> bool {
+        let hash = ZElement::hash(member);
+        self.members.prefetch_bucket(hash);
+        self.coming.push((hash, ZElement::new(score, member)));
+        self.coming.len() < Self::AHEAD || self.settle()
+    }
+
+    /// Puts those elements into the table that are on their way. Returns `false` if a member is there twice.
+    fn settle(&mut self) -> bool {
+        for (hash, element) in self.coming.drain(..) {
+            let hashtable::Entry::Vacant(place) = self.members.entry(hash, element.member()) else {
+                return false;
+            };
+            // SAFETY: the element goes to the table, which the index will take.
+            self.sorted.push((order_key(element.score()), unsafe { element.ptr() }));
+            place.insert(element);
+        }
+        true
+    }
+
+    /// The index of all elements, with full leaves; none if a member has come twice.
+    pub fn finish(mut self) -> Option<SortedIndex> {
+        self.settle().then(|| SortedIndex::sorted(self.sorted, self.members))
     }
 }
 

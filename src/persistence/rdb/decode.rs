@@ -17,7 +17,7 @@ const BELIEVED_MAX: u64 = 1 << 14;
 pub(super) struct Decoder<'s, S: Source> {
     /// Where from.
     pub source: &'s mut S,
-    /// The string that was compressed, when the last one was.
+    /// The last string that was compressed, or an integer. Its memory serves the next.
     unpacked: Vec<u8>,
 }
 
@@ -114,16 +114,24 @@ impl<'s, S: Source> Decoder<'s, S> {
         match self.head()? {
             Head::Plain(n) => self.take(size(n)).map(StrRef::Inline),
             Head::Integer(n) => Ok(StrRef::Int(n)),
-            Head::Lzf { packed, unpacked } => {
-                self.unpacked = self.unpack(packed, unpacked)?;
-                Ok(StrRef::Inline(&self.unpacked))
-            }
+            Head::Lzf { packed, unpacked } => self.unpack(packed, unpacked).map(StrRef::Inline),
         }
     }
 
-    fn unpack(&mut self, packed: u64, unpacked: u64) -> Result<Vec<u8>, Error> {
-        let bytes = lzf::decompress(self.take(size(packed))?, size(unpacked));
-        bytes.ok_or_else(|| self.corrupt("Invalid LZF compressed string"))
+    /// A string that is compressed, which is lent.
+    fn unpack(&mut self, packed: u64, unpacked: u64) -> Result<&[u8], Error> {
+        let offset = self.source.offset();
+        let packed = self.source.take(size(packed)).map_err(|error| Error::read(error, offset))?;
+        match lzf::decompress_into(&mut self.unpacked, packed, size(unpacked)) {
+            Some(()) => Ok(&self.unpacked),
+            None => Err(self.corrupt("Invalid LZF compressed string")),
+        }
+    }
+
+    /// The same in an allocation of its own.
+    fn unpack_block(&mut self, packed: u64, unpacked: u64) -> Result<Bytes, Error> {
+        let block = lzf::decompress(self.take(size(packed))?, size(unpacked));
+        block.map(Bytes::from).ok_or_else(|| self.corrupt("Invalid LZF compressed string"))
     }
 
     /// A string, which is lent, an integer's as its digits.
@@ -135,10 +143,7 @@ impl<'s, S: Source> Decoder<'s, S> {
                 numbers::write_i64(&mut self.unpacked, n);
                 Ok(&self.unpacked)
             }
-            Head::Lzf { packed, unpacked } => {
-                self.unpacked = self.unpack(packed, unpacked)?;
-                Ok(&self.unpacked)
-            }
+            Head::Lzf { packed, unpacked } => self.unpack(packed, unpacked),
         }
     }
 
@@ -156,7 +161,7 @@ impl<'s, S: Source> Decoder<'s, S> {
         match self.head()? {
             Head::Plain(n) => self.plain_block(n),
             Head::Integer(n) => Ok(Bytes::from(itoa::Buffer::new().format(n).as_bytes().to_vec())),
-            Head::Lzf { packed, unpacked } => self.unpack(packed, unpacked).map(Bytes::from),
+            Head::Lzf { packed, unpacked } => self.unpack_block(packed, unpacked),
         }
     }
 
@@ -172,14 +177,10 @@ impl<'s, S: Source> Decoder<'s, S> {
             Head::Plain(n) if n <= INLINE_MAX as u64 => self.take(size(n)).map(NewStr::encode),
             Head::Plain(n) => self.plain_block(n).map(NewStr::Share),
             Head::Integer(n) => Ok(NewStr::Int(n)),
-            Head::Lzf { packed, unpacked } => {
-                let bytes = self.unpack(packed, unpacked)?;
-                if bytes.len() > INLINE_MAX {
-                    return Ok(NewStr::Share(Bytes::from(bytes)));
-                }
-                self.unpacked = bytes;
-                Ok(NewStr::encode(&self.unpacked))
+            Head::Lzf { packed, unpacked } if unpacked <= INLINE_MAX as u64 => {
+                self.unpack(packed, unpacked).map(NewStr::encode)
             }
+            Head::Lzf { packed, unpacked } => self.unpack_block(packed, unpacked).map(NewStr::Share),
         }
     }
 

@@ -25,25 +25,45 @@ pub(super) struct Encoder<'w> {
     /// What readers are expected to know.
     pub version: u16,
     /// Whether long strings are compressed.
-    pub compress: bool,
+    compress: bool,
+    compressor: lzf::Compressor,
 }
 
-impl Encoder<'_> {
+/// Writes a length.
+#[inline]
+fn put_length(out: &mut Writer<'_>, n: u64) {
+    match n {
+        0..0x40 => out.byte(length::BITS_6 << 6 | n as u8),
+        0x40..0x4000 => out.put(&[length::BITS_14 << 6 | (n >> 8) as u8, n as u8]),
+        0x4000..0x1_0000_0000 => {
+            let [a, b, c, d] = (n as u32).to_be_bytes();
+            out.put(&[length::BITS_32, a, b, c, d]);
+        }
+        _ => {
+            out.byte(length::BITS_64);
+            out.put(&n.to_be_bytes());
+        }
+    }
+}
+
+/// Writes a string of `unpacked` bytes that is compressed.
+fn put_lzf(out: &mut Writer<'_>, packed: &[u8], unpacked: usize) {
+    out.byte(length::ENCODED << 6 | length::LZF);
+    put_length(out, packed.len() as u64);
+    put_length(out, unpacked as u64);
+    out.put(packed);
+}
+
+impl<'w> Encoder<'w> {
+    /// Writes to `out`, in a version of the format.
+    pub fn new(out: Writer<'w>, version: u16, compress: bool) -> Encoder<'w> {
+        Encoder { out, version, compress, compressor: lzf::Compressor::new() }
+    }
+
     /// Writes a length.
     #[inline]
     pub fn length(&mut self, n: u64) {
-        match n {
-            0..0x40 => self.out.byte(length::BITS_6 << 6 | n as u8),
-            0x40..0x4000 => self.out.put(&[length::BITS_14 << 6 | (n >> 8) as u8, n as u8]),
-            0x4000..0x1_0000_0000 => {
-                let [a, b, c, d] = (n as u32).to_be_bytes();
-                self.out.put(&[length::BITS_32, a, b, c, d]);
-            }
-            _ => {
-                self.out.byte(length::BITS_64);
-                self.out.put(&n.to_be_bytes());
-            }
-        }
+        put_length(&mut self.out, n);
     }
 
     /// Writes a string in its shortest form.
@@ -89,16 +109,9 @@ impl Encoder<'_> {
 
     /// Writes a string compressed, if that pays.
     fn compressed(&mut self, text: &[u8]) -> bool {
-        let Some(packed) = lzf::compress(text, text.len() - COMPRESS_GAIN) else { return false };
-        self.lzf(&packed, text.len());
+        let Some(packed) = self.compressor.compress(text, text.len() - COMPRESS_GAIN) else { return false };
+        put_lzf(&mut self.out, packed, text.len());
         true
-    }
-
-    fn lzf(&mut self, packed: &[u8], unpacked: usize) {
-        self.out.byte(length::ENCODED << 6 | length::LZF);
-        self.length(packed.len() as u64);
-        self.length(unpacked as u64);
-        self.out.put(packed);
     }
 
     fn text(&mut self, text: StrRef<'_>) {
@@ -180,7 +193,7 @@ impl Encoder<'_> {
                 Node::Packed { list, .. } => self.string(list.as_bytes()),
                 Node::Plain(block) => self.string(block),
                 // It is in the form of the file already.
-                Node::Compressed { block, .. } => self.lzf(&block.bytes, block.size),
+                Node::Compressed { block, .. } => put_lzf(&mut self.out, &block.bytes, block.size),
             }
         }
     }

@@ -10,11 +10,12 @@ use super::format::{CHECKSUM_SINCE, VERSION, kind, opcode};
 use super::value::{self, Around, Limits, Skipped, module_name};
 use crate::db::evict::{self, Lfu};
 use crate::db::kvstore::Place;
+use crate::db::object::Entry;
 use crate::ds::numbers;
 use crate::io::monotonic;
-use crate::persistence::rio::{Source, Stream};
+use crate::persistence::rio::{ReadError, Source, Stream};
 use crate::scripting::functions;
-use crate::server::Server;
+use crate::server::{Key, Server};
 
 /// Bytes of magic and version.
 const HEADER: usize = 9;
@@ -22,6 +23,10 @@ const HEADER: usize = 9;
 const KEY_BYTES_MIN: u64 = 3;
 /// Of keys that are skipped because they are empty, so many are logged.
 const EMPTY_LOGGED: u64 = 10;
+
+/// So many entries are on their way into a database at a time. Where one belongs in a large table is nowhere near the
+/// processor: the place is asked for when the entry is read, and the entry is put there when some more were read.
+const AHEAD: usize = 16;
 
 /// How a file is read.
 #[derive(Debug, Clone)]
@@ -88,7 +93,8 @@ pub struct Replication {
     pub offset: Option<i64>,
 }
 
-/// Reads a file into the databases of `srv`. Between keys, `between` is told how many bytes were read.
+/// Reads a file into the databases of `srv`. Between keys, and the elements of large values, `between` is told how many bytes
+/// were read.
 ///
 /// What is wrong with the file is logged; what was read until then stays.
 ///
@@ -100,15 +106,17 @@ pub fn load(
     options: &LoadOptions,
     between: &mut dyn FnMut(&mut Server, u64),
 ) -> Result<LoadInfo, Error> {
-    let mut stream = Stream::new(input, options.size);
+    let mut context = Context::new(srv, options);
+    let interval_bytes = options.interval_bytes;
+    let stream = Stream::new(input, options.size);
+    let mut served = Served { stream, srv, between, interval_bytes, called_at: 0 };
     let mut info = LoadInfo::default();
-    let mut from = Decoder::new(&mut stream);
-    let loaded = load_from(srv, &mut from, options, &mut info, between);
+    let loaded = load_from(&mut Decoder::new(&mut served), &mut context, &mut info);
     match loaded {
         Ok(()) => {
             log_done(&info);
-            info.bytes = stream.offset();
-            info.ahead = stream.into_rest();
+            info.bytes = served.stream.offset();
+            info.ahead = served.stream.into_rest();
             Ok(info)
         }
         Err(error) => {
@@ -137,6 +145,50 @@ fn log_error(error: &Error) {
     }
 }
 
+/// A file that is read into a server, which attends to its clients in between.
+struct Served<'a> {
+    stream: Stream<'a>,
+    srv: &'a mut Server,
+    between: &'a mut dyn FnMut(&mut Server, u64),
+    interval_bytes: u64,
+    called_at: u64,
+}
+
+impl Source for Served<'_> {
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<&[u8], ReadError> {
+        self.stream.take(length)
+    }
+
+    fn take_vec(&mut self, length: usize) -> Result<Vec<u8>, ReadError> {
+        let Served { stream, srv, between, interval_bytes, called_at } = self;
+        stream.take_vec_in_steps(length, |offset| {
+            if offset - *called_at >= *interval_bytes {
+                *called_at = offset;
+                between(srv, offset);
+            }
+        })
+    }
+
+    #[inline]
+    fn offset(&self) -> u64 {
+        self.stream.offset()
+    }
+
+    fn left(&self) -> u64 {
+        self.stream.left()
+    }
+
+    #[inline]
+    fn breathe(&mut self) {
+        let offset = self.stream.offset();
+        if offset - self.called_at >= self.interval_bytes {
+            self.called_at = offset;
+            (self.between)(self.srv, offset);
+        }
+    }
+}
+
 /// What an item said about the key that follows.
 #[derive(Default)]
 struct Ahead {
@@ -153,9 +205,10 @@ struct Context<'o> {
     lfu: Option<Lfu>,
     lru_now: u32,
     initial_clock: u32,
+    /// The database at hand, the last key read, and the entries on their way into the database, with the hashes of their keys.
     db: usize,
-    called_at: u64,
     key: Vec<u8>,
+    coming: Vec<(u64, Entry)>,
 }
 
 impl Context<'_> {
@@ -169,8 +222,8 @@ impl Context<'_> {
             lru_now: evict::lru_clock(&srv.clock),
             initial_clock: srv.initial_clock(),
             db: 0,
-            called_at: 0,
             key: Vec::new(),
+            coming: Vec::with_capacity(AHEAD),
         }
     }
 
@@ -184,14 +237,23 @@ impl Context<'_> {
 }
 
 fn load_from(
-    srv: &mut Server,
-    from: &mut Decoder<'_, Stream<'_>>,
-    options: &LoadOptions,
+    from: &mut Decoder<'_, Served<'_>>,
+    context: &mut Context<'_>,
     info: &mut LoadInfo,
-    between: &mut dyn FnMut(&mut Server, u64),
+) -> Result<(), Error> {
+    let read = items(from, context, info);
+    // What was read is there, whatever came behind it.
+    settle(from.source.srv, context)?;
+    read
+}
+
+fn items(
+    from: &mut Decoder<'_, Served<'_>>,
+    context: &mut Context<'_>,
+    info: &mut LoadInfo,
 ) -> Result<(), Error> {
     info.version = header(from)?;
-    let mut context = Context::new(srv, options);
+    let options = context.options;
     let mut ahead = Ahead::default();
     loop {
         match from.byte()? {
@@ -201,23 +263,22 @@ fn load_from(
             opcode::EXPIRE_TIME_MS => ahead.expiry = Some(from.word()? as i64),
             opcode::FREQ => ahead.frequency = Some(from.byte()?),
             opcode::IDLE => ahead.idle_s = Some(from.length()?),
-            opcode::SELECT_DB => context.db = select(srv, from)?,
-            opcode::RESIZE_DB => resize(srv, from, context.db)?,
+            opcode::SELECT_DB => {
+                settle(from.source.srv, context)?;
+                context.db = select(from)?;
+            }
+            opcode::RESIZE_DB => resize(from, context.db)?,
             opcode::SLOT_INFO => skip_slot_info(from)?,
-            opcode::AUX => fact(srv, from, info)?,
+            opcode::AUX => fact(from, info)?,
             opcode::MODULE_AUX => return Err(module_aux(from)),
             opcode::FUNCTION_PRE_GA => {
                 return Err(from.corrupt("Pre-release function format not supported."));
             }
-            opcode::FUNCTION2 => library(srv, from, options.replace)?,
+            opcode::FUNCTION2 => library(from, options.replace)?,
             opcode::EOF => return trailer(from, info.version, options.checksum),
             byte if kind::is_known(byte) => {
-                key(srv, from, byte, std::mem::take(&mut ahead), &mut context, info)?;
-                let offset = from.source.offset();
-                if offset - context.called_at >= options.interval_bytes {
-                    context.called_at = offset;
-                    between(srv, offset);
-                }
+                key(from, byte, std::mem::take(&mut ahead), context, info)?;
+                from.source.breathe();
             }
             byte => {
                 log::warn!("Unknown type or opcode when loading DB. Unrecoverable error, aborting now.");
@@ -228,7 +289,7 @@ fn load_from(
 }
 
 /// Reads magic and version.
-pub(super) fn header(from: &mut Decoder<'_, Stream<'_>>) -> Result<u16, Error> {
+pub(super) fn header(from: &mut Decoder<'_, impl Source>) -> Result<u16, Error> {
     let bytes = from.array::<HEADER>()?;
     let Some(digits) = bytes.strip_prefix(b"REDIS") else {
         return Err(Error::Signature(bytes.into()));
@@ -242,28 +303,29 @@ pub(super) fn header(from: &mut Decoder<'_, Stream<'_>>) -> Result<u16, Error> {
     }
 }
 
-fn select(srv: &Server, from: &mut Decoder<'_, Stream<'_>>) -> Result<usize, Error> {
+fn select(from: &mut Decoder<'_, Served<'_>>) -> Result<usize, Error> {
     let db = from.length()?;
-    if db < srv.dbs.len() as u64 {
+    let dbs = from.source.srv.dbs.len();
+    if db < dbs as u64 {
         return Ok(db as usize);
     }
     Err(Error::Unsupported(format!(
-        "FATAL: Data file was created with a Redis server configured to handle more than {} databases. Exiting",
-        srv.dbs.len()
+        "FATAL: Data file was created with a Redis server configured to handle more than {dbs} databases. Exiting"
     )))
 }
 
 /// Provides room for as many keys as the file says that it has, and as it can have.
-fn resize(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, db: usize) -> Result<(), Error> {
+fn resize(from: &mut Decoder<'_, Served<'_>>, db: usize) -> Result<(), Error> {
     let (keys, _expires) = (from.length()?, from.length()?);
-    let table = srv.dbs[db].keys.table_mut();
-    let room = table.len().saturating_add(from.believed(keys, KEY_BYTES_MIN));
+    let believed = from.believed(keys, KEY_BYTES_MIN);
+    let table = from.source.srv.dbs[db].keys.table_mut();
+    let room = table.len().saturating_add(believed);
     table.reserve(room);
     Ok(())
 }
 
 /// A slot's number and sizes, which help who has a table for each slot.
-fn skip_slot_info(from: &mut Decoder<'_, Stream<'_>>) -> Result<(), Error> {
+fn skip_slot_info(from: &mut Decoder<'_, impl Source>) -> Result<(), Error> {
     for _ in 0..3 {
         from.length()?;
     }
@@ -271,7 +333,7 @@ fn skip_slot_info(from: &mut Decoder<'_, Stream<'_>>) -> Result<(), Error> {
 }
 
 /// Reads a fact about the file: a name and a value.
-fn fact(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, info: &mut LoadInfo) -> Result<(), Error> {
+fn fact(from: &mut Decoder<'_, Served<'_>>, info: &mut LoadInfo) -> Result<(), Error> {
     let name = from.bytes()?.to_vec();
     let value = from.bytes()?;
     let text = || String::from_utf8_lossy(value);
@@ -290,7 +352,8 @@ fn fact(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, info: &mut LoadInf
         b"used-mem" => {
             let bytes = number().unwrap_or(0);
             log::info!("RDB memory usage when created {:.2} Mb", bytes as f64 / (1024.0 * 1024.0));
-            srv.persistence.loading.note_saved_memory(u64::try_from(bytes).unwrap_or(0));
+            let bytes = u64::try_from(bytes).unwrap_or(0);
+            from.source.srv.persistence.loading.note_saved_memory(bytes);
         }
         b"aof-preamble" => {
             info.aof_preamble = number() == Some(1);
@@ -312,7 +375,7 @@ fn fact(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, info: &mut LoadInf
 }
 
 /// What is said of the data of a module, of which there are none.
-fn module_aux(from: &mut Decoder<'_, Stream<'_>>) -> Error {
+fn module_aux(from: &mut Decoder<'_, impl Source>) -> Error {
     match from.length() {
         Ok(id) => Error::Unsupported(format!(
             "The RDB file contains AUX module data I can't load: no matching module '{}'",
@@ -323,19 +386,19 @@ fn module_aux(from: &mut Decoder<'_, Stream<'_>>) -> Error {
 }
 
 /// Reads a library of functions.
-fn library(srv: &mut Server, from: &mut Decoder<'_, Stream<'_>>, replace: bool) -> Result<(), Error> {
+fn library(from: &mut Decoder<'_, Served<'_>>, replace: bool) -> Result<(), Error> {
     let source = Bytes::copy_from_slice(from.bytes()?);
-    functions::load_library(srv, source, replace)
+    functions::load_library(from.source.srv, source, replace)
         .map_err(|error| Error::Unsupported(format!("Failed loading library, {error}")))
 }
 
 /// Reads the checksum, of files that have one.
-fn trailer(from: &mut Decoder<'_, Stream<'_>>, version: u16, check: bool) -> Result<(), Error> {
+fn trailer(from: &mut Decoder<'_, Served<'_>>, version: u16, check: bool) -> Result<(), Error> {
     if version < CHECKSUM_SINCE {
         return Ok(());
     }
-    let computed = from.source.checksum();
-    from.source.ignore_checksum();
+    let computed = from.source.stream.checksum();
+    from.source.stream.ignore_checksum();
     let stated = from.word()?;
     match check {
         true if stated == 0 => {
@@ -347,11 +410,10 @@ fn trailer(from: &mut Decoder<'_, Stream<'_>>, version: u16, check: bool) -> Res
     }
 }
 
-/// Reads a key and its value, and adds them.
+/// Reads a key and its value, and puts them on their way.
 #[inline]
 fn key(
-    srv: &mut Server,
-    from: &mut Decoder<'_, Stream<'_>>,
+    from: &mut Decoder<'_, Served<'_>>,
     kind: u8,
     ahead: Ahead,
     context: &mut Context<'_>,
@@ -374,17 +436,31 @@ fn key(
             info.expired += 1;
         }
         Ok(entry) => {
-            let key = srv.key_of(&name);
-            match srv.dbs[context.db].keys.place(key) {
-                Place::Free(place) => place.insert(entry),
-                Place::Taken(mut present) if context.options.replace => drop(present.replace(entry)),
-                Place::Taken(_) => return Err(Error::Duplicate(name.into(), context.db)),
-            }
+            let srv = &mut *from.source.srv;
+            let hash = srv.key_of(&name).hash;
+            srv.dbs[context.db].keys.prefetch_bucket(hash);
+            context.coming.push((hash, entry));
             info.keys += 1;
+            if context.coming.len() >= AHEAD {
+                settle(srv, context)?;
+            }
         }
     }
     context.key = name;
     delay(context.options.key_delay_us, info.keys);
+    Ok(())
+}
+
+/// Adds the entries that are on their way.
+fn settle(srv: &mut Server, context: &mut Context<'_>) -> Result<(), Error> {
+    let keys = &mut srv.dbs[context.db].keys;
+    for (hash, entry) in context.coming.drain(..) {
+        match keys.place(Key { bytes: entry.view().key(), hash }) {
+            Place::Free(place) => place.insert(entry),
+            Place::Taken(mut present) if context.options.replace => drop(present.replace(entry)),
+            Place::Taken(present) => return Err(Error::Duplicate(present.view().key().into(), context.db)),
+        }
+    }
     Ok(())
 }
 

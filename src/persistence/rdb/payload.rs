@@ -26,7 +26,7 @@ const FOOTER: usize = 2 + 8;
 pub type Restored = Result<Entry, Skipped>;
 
 fn memory_encoder(version: u16, compress: bool) -> Encoder<'static> {
-    Encoder { out: Writer::to_memory(), version, compress }
+    Encoder::new(Writer::to_memory(), version, compress)
 }
 
 /// The value of an entry, as DUMP answers it.

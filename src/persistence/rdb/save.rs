@@ -111,7 +111,7 @@ pub fn save(
     let field_expiry = data.dbs.iter().any(|db| db.keys.due_len() > 0);
     let version = version_for(field_expiry, options.version)?;
     let out = Writer::new(sink, options.checksum);
-    let mut file = File { to: Encoder { out, version, compress: options.compress }, options, keys: 0 };
+    let mut file = File { to: Encoder::new(out, version, options.compress), options, keys: 0 };
     file.to.out.put(format!("REDIS{version:04}").as_bytes());
     file.facts(data);
     for source in &data.functions {

@@ -25,6 +25,7 @@ struct Pending {
 pub(super) fn stream<S: Source>(from: &mut Decoder<'_, S>, kind: u8) -> Result<Stream, Error> {
     let mut stream = Stream::new();
     for _ in 0..from.count(2)? {
+        from.source.breathe();
         node(from, &mut stream.log)?;
     }
     counters(from, kind, &mut stream.log)?;
@@ -95,6 +96,7 @@ fn group<S: Source>(from: &mut Decoder<'_, S>, kind: u8, group: &mut Group) -> R
         let consumer = group.create_consumer(&name, seen_ms);
         group.consumer_mut(consumer).active_ms = active_ms;
         for _ in 0..from.count(ID as u64)? {
+            from.source.breathe();
             assign(from, &mut pending, consumer)?;
         }
     }
@@ -114,6 +116,7 @@ fn pending<S: Source>(from: &mut Decoder<'_, S>) -> Result<Vec<Pending>, Error> 
     let count = from.count(BYTES)?;
     let mut pending = Vec::with_capacity(from.believed(count as u64, BYTES));
     for _ in 0..count {
+        from.source.breathe();
         let id = raw_id(from)?;
         let delivered_ms = from.word()? as i64;
         pending.push(Pending { id, delivered_ms, deliveries: from.length()?, consumer: None });

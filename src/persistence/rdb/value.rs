@@ -14,12 +14,11 @@ use crate::db::object::hash::{EXPIRY_MAX_MS, ListpackEx, Table};
 use crate::db::object::set::Item;
 use crate::db::object::{Collection, Entry, Expiry, Hash, List, NewStr, Set, StrRef, ZSet};
 use crate::db::object::{hash, set, zset};
-use crate::ds::hashtable::{self, Element as _, HashTable};
 use crate::ds::intset::IntSet;
 use crate::ds::listpack::{Listpack, Value, validate_with};
 use crate::ds::numbers::{parse_f64, parse_i64};
 use crate::ds::quicklist::{self, Element, End, QuickList};
-use crate::ds::sorted_index::ZElement;
+use crate::ds::sorted_index;
 use crate::ds::ziplist::Ziplist;
 use crate::ds::zipmap::Zipmap;
 use crate::persistence::rio::Source;
@@ -173,6 +172,7 @@ fn list<S: Source>(from: &mut Decoder<'_, S>, limits: quicklist::Limits) -> Resu
     let count = from.count(1)?;
     let mut list = Box::new(QuickList::new(limits));
     for _ in 0..count {
+        from.source.breathe();
         match from.text()? {
             StrRef::Int(n) => list.push(End::Tail, Element::Integer(n)),
             StrRef::Inline(text) => list.push(End::Tail, Element::String(text)),
@@ -197,6 +197,7 @@ fn list_of_nodes<S: Source>(
     let count = from.count(1)?;
     let mut list = Box::new(QuickList::new(limits));
     for _ in 0..count {
+        from.source.breathe();
         let form = if kind == kind::LIST_QUICKLIST_2 { from.length()? } else { node::PACKED };
         match form {
             node::PLAIN => {
@@ -296,26 +297,45 @@ fn check_tuples(bytes: &[u8], width: usize, mut accept: impl FnMut(Value<'_>) ->
 }
 
 /// Looks for duplicates among values: by their texts, since that is what they are found by.
-#[derive(Default)]
 struct Distinct<'a> {
-    values: Vec<Value<'a>>,
+    /// All values, while they are few; then they are compared each with each.
+    few: [Value<'a>; FEW],
+    len: usize,
+    /// All values, when they are more.
+    many: Vec<Value<'a>>,
+}
+
+const FEW: usize = 12;
+
+impl Default for Distinct<'_> {
+    fn default() -> Self {
+        Distinct { few: [Value::Integer(0); FEW], len: 0, many: Vec::new() }
+    }
 }
 
 impl<'a> Distinct<'a> {
-    /// Up to so many values are compared each with each.
-    const FEW: usize = 12;
-
+    #[inline]
     fn add(&mut self, value: Value<'a>) {
         // A string may come from a writer who did not recognise an integer.
-        self.values.push(match value {
+        let value = match value {
             Value::String(text) => Value::from(text),
             integer => integer,
-        });
+        };
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = value,
+            None => {
+                if self.many.is_empty() {
+                    self.many.extend(self.few);
+                }
+                self.many.push(value);
+            }
+        }
+        self.len += 1;
     }
 
     fn are_distinct(mut self) -> bool {
-        if self.values.len() <= Self::FEW {
-            let mut rest = &self.values[..];
+        if self.len <= FEW {
+            let mut rest = &self.few[..self.len];
             while let [first, behind @ ..] = rest {
                 if behind.contains(first) {
                     return false;
@@ -324,11 +344,11 @@ impl<'a> Distinct<'a> {
             }
             return true;
         }
-        self.values.sort_unstable_by_key(|value| match *value {
+        self.many.sort_unstable_by_key(|value| match *value {
             Value::Integer(n) => (Some(n), &b""[..]),
             Value::String(text) => (None, text),
         });
-        self.values.windows(2).all(|pair| pair[0] != pair[1])
+        self.many.windows(2).all(|pair| pair[0] != pair[1])
     }
 }
 
@@ -338,6 +358,7 @@ fn set<S: Source>(from: &mut Decoder<'_, S>, limits: set::Limits) -> Result<Set,
     let count = from.count(1)?;
     let mut set: Option<Set> = None;
     for _ in 0..count {
+        from.source.breathe();
         let believed = from.believed(count as u64, 1);
         let item = match from.text()? {
             StrRef::Int(n) => Item::Integer(n),
@@ -369,22 +390,23 @@ fn set_of_listpack<S: Source>(from: &mut Decoder<'_, S>, limits: set::Limits) ->
 // ---- sorted sets ----
 
 fn sorted_set<S: Source>(from: &mut Decoder<'_, S>, kind: u8, limits: zset::Limits) -> Result<ZSet, Error> {
+    const DUPLICATE: &str = "Duplicate zset fields detected";
     let count = from.count(2)?;
-    let mut members: HashTable<ZElement> = HashTable::new();
-    members.reserve(from.believed(count as u64, 2));
+    let mut index = sorted_index::Builder::with_room(from.believed(count as u64, 2));
     let mut member = Vec::new();
     for _ in 0..count {
+        from.source.breathe();
         from.bytes_into(&mut member)?;
         let score = if kind == kind::ZSET_2 { f64::from_bits(from.word()?) } else { old_score(from)? };
         if score.is_nan() {
             return Err(from.corrupt("Zset with NAN score detected"));
         }
-        match members.entry(ZElement::hash(&member), &member) {
-            hashtable::Entry::Vacant(place) => drop(place.insert(ZElement::new(score, &member))),
-            hashtable::Entry::Occupied(_) => return Err(from.corrupt("Duplicate zset fields detected")),
+        if !index.add(&member, score) {
+            return Err(from.corrupt(DUPLICATE));
         }
     }
-    Ok(ZSet::from_members(members, limits))
+    let index = index.finish().ok_or_else(|| from.corrupt(DUPLICATE))?;
+    Ok(ZSet::from_index(index, limits))
 }
 
 /// A score as text: a byte of length, of which the greatest three stand for what is no number or has no end.
@@ -443,6 +465,7 @@ fn hash<S: Source>(from: &mut Decoder<'_, S>, limits: hash::Limits) -> Result<Ha
     let mut hash = new_hash(from, count, limits);
     let mut name = Vec::new();
     for _ in 0..count {
+        from.source.breathe();
         from.bytes_into(&mut name)?;
         if hash.set(&name, new_str(from.text()?), Expiry::Clear, limits) {
             return Err(from.corrupt(DUPLICATE_FIELDS));
@@ -462,6 +485,7 @@ fn hash_with_expiries<S: Source>(
     hash.convert_to_triples();
     let mut name = Vec::new();
     for _ in 0..count {
+        from.source.breathe();
         let expiry = field_expiry(from, first_ms)?;
         from.bytes_into(&mut name)?;
         if hash.set(&name, new_str(from.text()?), expiry, limits) {

@@ -299,7 +299,7 @@ impl Log {
     /// [`BadNode`], and nothing is added.
     pub fn restore_node(&mut self, base: StreamId, bytes: &[u8]) -> Result<(), BadNode> {
         let counts = node::validate(bytes).ok_or(BadNode::Format)?;
-        let node = Listpack::from_bytes(bytes).ok_or(BadNode::Format)?;
+        let node = Listpack::from_checked(bytes).ok_or(BadNode::Format)?;
         if self.nodes.last().is_some_and(|(last, _)| StreamId::from_bytes(last) >= base) {
             return Err(BadNode::Order);
         }

@@ -21,7 +21,7 @@
 //! DELETED), counted, and stays until its node goes.
 
 use super::id::StreamId;
-use crate::ds::listpack::{Elements, Iter, Listpack, Position, Value, validate_with};
+use crate::ds::listpack::{Elements, Iter, Listpack, Position, Strange, Value};
 
 /// The entry is deleted.
 const DELETED: i64 = 1;
@@ -309,98 +309,42 @@ pub struct NodeCounts {
     pub deleted: u64,
 }
 
-/// What a reader of strange bytes expects next.
-enum Expected {
-    Live,
-    Deleted,
-    Number,
-    /// So many names are left, then the 0.
-    Names(u64),
-    Flags,
-    Ms,
-    Seq,
-    OwnNumber,
-    /// So many strings are left, then the count.
-    Strings(u64),
-}
-
-/// Walks over the elements of a strange node.
-struct Checker {
-    expected: Expected,
-    stated: NodeCounts,
-    found: NodeCounts,
-    /// Fields that the header names.
-    number: u64,
-    flags: i64,
-    /// Elements of the entry at hand before its count.
-    elements: u64,
-}
-
 /// Whether `bytes`, from a file or a `RESTORE`, are a node: a listpack, and in it a header and whole entries to the end, as many
 /// of each sort as stated. Ids are not looked at, any are safe.
 pub fn validate(bytes: &[u8]) -> Option<NodeCounts> {
-    let none = NodeCounts { live: 0, deleted: 0 };
-    let mut checker =
-        Checker { expected: Expected::Live, stated: none, found: none, number: 0, flags: 0, elements: 0 };
-    let whole = validate_with(bytes, |value| checker.accept(value).is_some());
-    let complete = matches!(checker.expected, Expected::Flags) && checker.stated == checker.found;
-    (whole && complete).then_some(checker.stated)
+    let mut elements = Strange::new(bytes)?;
+    let stated = NodeCounts { live: natural(elements.next()?)?, deleted: natural(elements.next()?)? };
+    let number = natural(elements.next()?)?;
+    skip(&mut elements, number)?;
+    if elements.next()?.as_integer()? != 0 {
+        return None;
+    }
+    let mut found = NodeCounts { live: 0, deleted: 0 };
+    while let Some(flags) = elements.next() {
+        // Flags beyond one byte could not be changed in place.
+        let Value::Integer(flags @ 0..=3) = flags else { return None };
+        elements.next()?.as_integer()?;
+        elements.next()?.as_integer()?;
+        let (numbers, strings) = if flags & SAME_FIELDS != 0 {
+            (ENTRY_NUMBERS - 2, number)
+        } else {
+            (ENTRY_NUMBERS - 1, natural(elements.next()?)? * 2)
+        };
+        skip(&mut elements, strings)?;
+        if natural(elements.next()?)? != numbers as u64 + strings {
+            return None;
+        }
+        *if flags & DELETED != 0 { &mut found.deleted } else { &mut found.live } += 1;
+    }
+    (elements.is_whole() && stated == found).then_some(stated)
 }
 
-impl Checker {
-    fn accept(&mut self, value: Value<'_>) -> Option<()> {
-        let integer = value.as_integer();
-        let natural = integer.and_then(|integer| u64::try_from(integer).ok());
-        // No listpack has as many elements as would make any sum here overflow.
-        let number = natural.filter(|&number| number <= u64::from(u32::MAX));
-        self.elements += 1;
-        self.expected = match self.expected {
-            Expected::Live => {
-                self.stated.live = natural?;
-                Expected::Deleted
-            }
-            Expected::Deleted => {
-                self.stated.deleted = natural?;
-                Expected::Number
-            }
-            Expected::Number => {
-                self.number = number?;
-                Expected::Names(self.number)
-            }
-            Expected::Names(0) => {
-                (integer? == 0).then_some(())?;
-                Expected::Flags
-            }
-            Expected::Names(left) => Expected::Names(left - 1),
-            Expected::Flags => {
-                // Flags beyond one byte could not be changed in place.
-                self.flags = integer.filter(|flags| (0..=SAME_FIELDS | DELETED).contains(flags))?;
-                matches!(value, Value::Integer(_)).then_some(())?;
-                self.elements = 1;
-                Expected::Ms
-            }
-            Expected::Ms => {
-                integer?;
-                Expected::Seq
-            }
-            Expected::Seq => {
-                integer?;
-                if self.flags & SAME_FIELDS != 0 {
-                    Expected::Strings(self.number)
-                } else {
-                    Expected::OwnNumber
-                }
-            }
-            Expected::OwnNumber => Expected::Strings(number? * 2),
-            Expected::Strings(0) => {
-                (natural? == self.elements - 1).then_some(())?;
-                let kind =
-                    if self.flags & DELETED != 0 { &mut self.found.deleted } else { &mut self.found.live };
-                *kind += 1;
-                Expected::Flags
-            }
-            Expected::Strings(left) => Expected::Strings(left - 1),
-        };
-        Some(())
-    }
+/// A number of things in a node: as no listpack has as many, sums and products of it do not overflow.
+fn natural(value: Value<'_>) -> Option<u64> {
+    value.as_integer().and_then(|number| u32::try_from(number).ok()).map(u64::from)
+}
+
+/// Passes over so many elements, which must be there.
+fn skip(elements: &mut Strange<'_>, number: u64) -> Option<()> {
+    (0..number).try_for_each(|_| elements.next().map(drop))
 }
