@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use common::disk::SmallDisk;
 use common::{RawClient, TestServer, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rand::Rng;
 
 /// Starts a server that works in `dir`, with whatever file is there.
 fn start_in(dir: &Path, args: &[&str]) -> TestServer {
@@ -408,26 +408,6 @@ fn a_server_does_not_start_without_its_data() {
     }
 }
 
-/// A directory on a disk of its own, of a mebibyte, if this process may mount one.
-struct SmallDisk {
-    dir: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(dir.path()).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(SmallDisk { dir })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.dir.path()).output();
-    }
-}
-
 /// Saves that fail on the way leave the old file as it was, whoever makes them.
 fn check_failing_saves(server: &TestServer, dir: &Path, reason: &str) {
     let mut c = server.raw();
@@ -462,8 +442,8 @@ fn a_full_disk_costs_nothing_but_the_save() {
     if limit.is_ok_and(|output| output.status.success()) {
         check_failing_saves(&limited, limited.dir.path(), "File too large");
     }
-    if let Some(disk) = SmallDisk::mount() {
-        check_failing_saves(&TestServer::start(&args), disk.dir.path(), "No space left on device");
+    if let Some(disk) = SmallDisk::mount(1024) {
+        check_failing_saves(&TestServer::start(&args), disk.path(), "No space left on device");
     }
 }
 
@@ -478,62 +458,4 @@ fn a_directory_that_takes_no_file_is_no_end() {
     wait_for_child_to_end(&mut c);
     assert_eq!(info_text(&mut c, "rdb_last_bgsave_status"), "err");
     assert!(server.log().contains("Failed opening the temp RDB file temp-"), "{}", server.log());
-}
-
-/// Transactions write one number to all of these keys, so that a file which holds different ones is no snapshot.
-const KEYS: usize = 10;
-
-fn write_generation(c: &mut RawClient, generation: u64) -> bool {
-    let number = generation.to_string();
-    let mut bytes = String::from("MULTI\r\n");
-    for key in 0..KEYS {
-        bytes.push_str(&format!("SET k{key} {number}\r\n"));
-    }
-    bytes.push_str("EXEC\r\n");
-    c.try_send(bytes.as_bytes())
-}
-
-/// The server is killed at any moment of a save. What comes back is a whole snapshot, no older than the last save that was
-/// answered.
-#[test]
-fn a_server_that_is_killed_comes_back_with_what_it_promised() {
-    const ROUNDS: usize = 60;
-    let dir = tempfile::tempdir().unwrap();
-    let mut rng = rand::rng();
-    let (mut generation, mut promised) = (0, 0);
-    for round in 0..ROUNDS {
-        let delay = ["0", "50", "-3"][round % 3];
-        let args = ["--save", "", "--rdb-key-save-delay", delay];
-        let server = start_in(dir.path(), &args);
-        let mut c = server.raw();
-        let held: Vec<u64> =
-            (0..KEYS).map(|key| c.ask(&["GET", &format!("k{key}")]).parse().unwrap_or(0)).collect();
-        assert!(held.iter().all(|each| *each == held[0]), "round {round}: no snapshot: {held:?}");
-        assert!(held[0] >= promised, "round {round}: {} was promised, {} is there", promised, held[0]);
-        c.ask(&["DEBUG", "POPULATE", "500", "filler", "100"]);
-        let (pid, after) = (server.pid(), Duration::from_micros(rng.random_range(0..60_000)));
-        let killer = std::thread::spawn(move || {
-            std::thread::sleep(after);
-            signal(pid, Signal::SIGKILL);
-        });
-        loop {
-            generation += 1;
-            if !write_generation(&mut c, generation) {
-                break;
-            }
-            // The replies of MULTI, the queued commands and the head of EXEC's, then its own.
-            let replies: Vec<String> = (0..KEYS + 2 + KEYS).map(|_| c.line()).collect();
-            if replies.last().is_none_or(|line| line != "+OK") {
-                break;
-            }
-            match generation % 3 {
-                0 if c.try_send(b"SAVE\r\n") && c.line() == "+OK" => promised = generation,
-                1 if c.try_send(b"BGSAVE\r\n") => drop(c.line()),
-                _ => {}
-            }
-        }
-        killer.join().unwrap();
-        drop(server);
-    }
-    assert!(promised > 0, "no save was ever answered: the test shows nothing");
 }

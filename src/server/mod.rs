@@ -49,8 +49,8 @@ pub mod signals;
 pub mod slowlog;
 pub mod start;
 pub mod stats;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, fuzzing))]
+pub mod testing;
 pub mod time;
 pub mod version;
 

@@ -1,6 +1,6 @@
 //! A server without sockets, for unit tests: commands go through the dispatcher, and what they leave behind is looked at.
 
-use crate::server::config::Config;
+use crate::server::config::{Config, ProtectedAction};
 use crate::server::{Argv, Client, Server, dispatch, start};
 
 /// A server and a client that is no connection.
@@ -11,11 +11,18 @@ pub struct Bench {
     pub client: Client,
 }
 
+impl Default for Bench {
+    fn default() -> Bench {
+        Bench::new()
+    }
+}
+
 impl Bench {
-    /// A server with the default configuration.
+    /// A server with the default configuration, and DEBUG.
     pub fn new() -> Bench {
         let mut config = Config::default();
         config.save.points.clear(); // Nothing is to be written behind a test's back.
+        config.enable_debug_command = ProtectedAction::Yes;
         let mut srv = start::build(config).expect("a server without sockets can be built");
         srv.propagation.wanted = true;
         srv.refresh_slow_threshold();
@@ -26,10 +33,15 @@ impl Bench {
     /// Runs a command of words without blanks, and returns its encoded reply.
     pub fn run(&mut self, line: &str) -> String {
         let words: Vec<&str> = line.split(' ').collect();
-        self.client.argv = Argv::from_args(&words);
-        let spec = self.srv.commands.lookup(words[0].as_bytes());
+        String::from_utf8_lossy(&self.run_words(&words)).into_owned()
+    }
+
+    /// Runs a command of any words, and returns its encoded reply.
+    pub fn run_words<A: AsRef<[u8]>>(&mut self, words: &[A]) -> Vec<u8> {
+        self.client.argv = Argv::from_args(words);
+        let spec = self.srv.commands.lookup(words[0].as_ref());
         dispatch::process_command(&mut self.srv, &mut self.client, spec);
-        String::from_utf8_lossy(&self.client.out.take_bytes()).into_owned()
+        self.client.out.take_bytes()
     }
 
     /// Runs a command and returns what it leaves for replicas and the append-only file, a command an item. Words that are
@@ -57,4 +69,11 @@ impl Bench {
             assert_eq!(self.propagated(command), expected, "{command}");
         }
     }
+}
+
+/// The most memory that this process ever had, in KiB.
+pub fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -8,7 +8,7 @@
 //! - [`rows`] is the table of what is measured, and where to add to it;
 //! - [`throughput`], [`memory`], [`latency`], [`persistence`] and [`growth`] are the sections;
 //! - [`load`] is the client, with [`requests`] (bytes to send) and [`replies`] (counting what comes);
-//! - [`servers`] and [`procfs`] start the programs and watch them, [`report`] prints.
+//! - [`programs`] finds the programs, [`servers`] and [`procfs`] start and watch them, [`report`] prints.
 
 mod aof;
 mod growth;
@@ -18,6 +18,8 @@ mod memory;
 mod options;
 mod persistence;
 mod procfs;
+#[path = "../common/programs.rs"]
+mod programs;
 mod replies;
 mod report;
 mod requests;

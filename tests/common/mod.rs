@@ -1,6 +1,11 @@
 //! A server for one test: started on a free port, killed when dropped.
 #![allow(dead_code)] // each test binary uses its own part of this module
 
+pub mod dataset;
+pub mod disk;
+pub mod node;
+pub mod programs;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;

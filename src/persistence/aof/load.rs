@@ -453,7 +453,7 @@ pub fn debug_loadaof(srv: &mut Server, c: &mut Client) -> CmdResult {
 mod tests {
     use super::*;
     use crate::db::keyspace;
-    use crate::server::testing::Bench;
+    use crate::server::testing::{Bench, peak_kib};
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
@@ -570,6 +570,7 @@ mod tests {
             "PFADD p a b",
             "DEL l",
         ]);
+        let before = peak_kib();
         let (mut loaded, mut refused) = (0, 0);
         for _ in 0..10_000 {
             let mut bytes = whole.clone();
@@ -597,5 +598,6 @@ mod tests {
             assert!(!play.bench.srv.persistence.loading.is_on());
         }
         assert!(loaded > 1000 && refused > 1000, "{loaded} loaded, {refused} refused");
+        assert!(peak_kib() - before < 400 * 1024, "{} KiB", peak_kib() - before);
     }
 }

@@ -205,6 +205,8 @@ struct Context<'o> {
     lfu: Option<Lfu>,
     lru_now: u32,
     initial_clock: u32,
+    /// Keys that room was provided for, in all databases.
+    reserved: usize,
     /// The database at hand, the last key read, and the entries on their way into the database, with the hashes of their keys.
     db: usize,
     key: Vec<u8>,
@@ -222,6 +224,7 @@ impl Context<'_> {
             lru_now: evict::lru_clock(&srv.clock),
             initial_clock: srv.initial_clock(),
             db: 0,
+            reserved: 0,
             key: Vec::new(),
             coming: Vec::with_capacity(AHEAD),
         }
@@ -267,7 +270,7 @@ fn items(
                 settle(from.source.srv, context)?;
                 context.db = select(from)?;
             }
-            opcode::RESIZE_DB => resize(from, context.db)?,
+            opcode::RESIZE_DB => resize(from, context)?,
             opcode::SLOT_INFO => skip_slot_info(from)?,
             opcode::AUX => fact(from, info)?,
             opcode::MODULE_AUX => return Err(module_aux(from)),
@@ -314,13 +317,15 @@ fn select(from: &mut Decoder<'_, Served<'_>>) -> Result<usize, Error> {
     )))
 }
 
-/// Provides room for as many keys as the file says that it has, and as it can have.
-fn resize(from: &mut Decoder<'_, Served<'_>>, db: usize) -> Result<(), Error> {
+/// Provides room for as many keys as the file says that it has, and as all of it can have: however often it says so, and of
+/// however many databases.
+fn resize(from: &mut Decoder<'_, Served<'_>>, context: &mut Context<'_>) -> Result<(), Error> {
     let (keys, _expires) = (from.length()?, from.length()?);
-    let believed = from.believed(keys, KEY_BYTES_MIN);
-    let table = from.source.srv.dbs[db].keys.table_mut();
-    let room = table.len().saturating_add(believed);
-    table.reserve(room);
+    let in_all = from.believed(keys.saturating_add(context.reserved as u64), KEY_BYTES_MIN);
+    let room = in_all.saturating_sub(context.reserved);
+    context.reserved += room;
+    let table = from.source.srv.dbs[context.db].keys.table_mut();
+    table.reserve(table.len().saturating_add(room));
     Ok(())
 }
 

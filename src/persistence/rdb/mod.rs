@@ -48,7 +48,7 @@ pub use error::Error;
 pub use format::{Forced, MIN_WRITTEN, VERSION};
 pub use load::{LoadInfo, LoadOptions, load};
 pub use payload::{
-    NoLibraries, Restored, dump_payload, function_sources, functions_payload, restore_payload, seal, verify,
+    NoLibraries, Restored, dump_payload, function_sources, functions_payload, restore_payload, verify,
 };
 pub use save::{Clocks, Dataset, SaveInfo, SaveOptions, save};
 pub use value::{Limits, Skipped};

@@ -40,7 +40,7 @@ pub fn dump_payload(entry: EntryRef<'_>, configured: RdbVersion, compress: bool)
     encoder.out.byte(kind);
     encoder.value(entry);
     let mut payload = encoder.out.into_bytes();
-    seal_as(&mut payload, version);
+    seal(&mut payload, version);
     Ok(payload)
 }
 
@@ -64,15 +64,20 @@ pub fn restore_payload(
     value::entry(&mut from, kind, Around { key, expiry, clock }, limits)
 }
 
-/// Sources of libraries, as FUNCTION DUMP answers them.
-pub fn functions_payload<'a>(sources: impl Iterator<Item = &'a [u8]>, compress: bool) -> Vec<u8> {
-    let mut encoder = memory_encoder(VERSION, compress);
+/// Sources of libraries, as FUNCTION DUMP answers them: of the configured version, as every version can hold them.
+pub fn functions_payload<'a>(
+    sources: impl Iterator<Item = &'a [u8]>,
+    configured: RdbVersion,
+    compress: bool,
+) -> Vec<u8> {
+    let version = version_for(false, configured).unwrap_or(VERSION);
+    let mut encoder = memory_encoder(version, compress);
     for source in sources {
         encoder.out.byte(opcode::FUNCTION2);
         encoder.string(source);
     }
     let mut payload = encoder.out.into_bytes();
-    seal(&mut payload);
+    seal(&mut payload, version);
     payload
 }
 
@@ -107,13 +112,8 @@ pub fn function_sources(body: &[u8]) -> Result<Vec<Vec<u8>>, NoLibraries> {
     Ok(sources)
 }
 
-/// Adds the footer, with the version that everything reads which reads such payloads at all.
-pub fn seal(payload: &mut Vec<u8>) {
-    let usual = version_for(false, RdbVersion::Auto).unwrap_or(VERSION);
-    seal_as(payload, usual);
-}
-
-fn seal_as(payload: &mut Vec<u8>, version: u16) {
+/// Adds the footer.
+fn seal(payload: &mut Vec<u8>, version: u16) {
     payload.extend(version.to_le_bytes());
     payload.extend(crc64(0, payload).to_le_bytes());
 }

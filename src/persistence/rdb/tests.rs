@@ -4,65 +4,25 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::server::testing::Bench;
+use crate::server::testing::{Bench, peak_kib};
+use dataset::Knows;
 
 /// Damaged files, and as many damaged payloads.
 const DAMAGED: usize = 10_000;
 
+#[path = "../../../tests/common/dataset.rs"]
+mod dataset;
+
 /// A server with values in every encoding that is written.
 fn furnished() -> Bench {
+    furnished_for(Knows::Redis74)
+}
+
+fn furnished_for(knows: Knows) -> Bench {
     let mut bench = Bench::new();
-    let long = "x".repeat(100);
-    let huge = "all work and no play ".repeat(4000).replace(' ', "_");
-    bench.run("DEBUG QUICKLIST-PACKED-THRESHOLD 200");
-    for line in [
-        "SET int 12345",
-        "SET negative -7",
-        "SET big 12345678901",
-        "SET text hello",
-        "SET empty2 x",
-        "SET due later PX 100000000",
-        "RPUSH list a b 3 -4 5000000000",
-        "SADD ints 1 2 3 100000 5000000000",
-        "SADD words a b c 1",
-        "ZADD zset 1 a 2.5 b inf c -inf d",
-        "HSET hash a 1 b two",
-        "HSET ttl a 1 b 2",
-        "HPEXPIRE ttl 100000000 FIELDS 1 b",
-        "XADD stream 1-1 a 1 b 2",
-        "XADD stream 1-2 a 3 b 4",
-        "XADD stream 5-0 c x",
-        "XGROUP CREATE stream g 0",
-        "XREADGROUP GROUP g alice COUNT 2 STREAMS stream >",
-        "XREADGROUP GROUP g bob STREAMS stream >",
-        "XGROUP CREATECONSUMER stream g idle",
-        "XDEL stream 1-2",
-        "XGROUP CREATE stream h 1-1",
-        "XADD gone 1-1 a b",
-        "XDEL gone 1-1",
-        "SELECT 3",
-        "SET elsewhere 1",
-    ] {
-        let reply = bench.run(line);
+    for line in dataset::commands(knows) {
+        let reply = bench.run(&line);
         assert!(!reply.starts_with('-'), "{line}: {reply}");
-    }
-    bench.run("SELECT 0");
-    bench.run(&format!("SET long {long}"));
-    bench.run(&format!("SET huge {huge}"));
-    for i in 0..600 {
-        bench.run(&format!("RPUSH biglist {i} {long}{i}"));
-        bench.run(&format!("SADD bigset m{i}"));
-        bench.run(&format!("ZADD bigzset {}.25 m{i} {i} {i}", i % 7));
-        bench.run(&format!("HSET bighash f{i} {i} {i} {long}"));
-        bench.run(&format!("HSET bigttl f{i} {i}"));
-        bench.run(&format!("XADD bigstream {i}-1 f {i} g {long}"));
-    }
-    bench.run("HPEXPIRE bigttl 100000000 FIELDS 2 f1 f2");
-    bench.run("HPEXPIRE bigttl 200000000 FIELDS 1 f3");
-    bench.run(&format!("RPUSH biglist {huge} {long}{long}{long}"));
-    bench.run("CONFIG SET list-compress-depth 1");
-    for i in 0..200 {
-        bench.run(&format!("RPUSH packed {long}{i} {long}"));
     }
     bench
 }
@@ -92,10 +52,10 @@ fn a_dataset_survives_a_file() {
         assert_eq!(copy.run("DEBUG DIGEST"), bench.run("DEBUG DIGEST"));
         for line in [
             "OBJECT ENCODING biglist",
-            "OBJECT ENCODING ttl",
-            "OBJECT ENCODING bigttl",
+            "OBJECT ENCODING fields",
+            "OBJECT ENCODING bigfields",
             "OBJECT ENCODING words",
-            "HPEXPIRETIME bigttl FIELDS 3 f1 f3 f4",
+            "HPEXPIRETIME bigfields FIELDS 3 f1 f3 f4",
             "PEXPIRETIME due",
             "XINFO STREAM stream FULL",
             "XLEN gone",
@@ -115,6 +75,9 @@ fn the_version_is_the_lowest_that_can_hold_the_data() {
     assert_eq!(&file_of(&bench, &options)[..9], b"REDIS0011");
     bench.run("HPEXPIRE h 1000000 FIELDS 1 a");
     assert_eq!(&file_of(&bench, &options)[..9], b"REDIS0012");
+    for knows in [Knows::Redis70, Knows::Redis72] {
+        assert_eq!(&file_of(&furnished_for(knows), &options)[..9], b"REDIS0011");
+    }
     let forced = SaveOptions { version: crate::server::config::RdbVersion::V11, ..options };
     let mut file = Vec::new();
     let error = save(&mut file, &Dataset::of(&bench.srv), &forced, &mut |_, _| {}).unwrap_err();
@@ -127,6 +90,8 @@ fn the_version_is_the_lowest_that_can_hold_the_data() {
 #[test]
 fn every_value_survives_a_payload() {
     let bench = furnished();
+    // Encodings are those of what was loaded, not those that a history of commands has led to.
+    let bench = loaded(&file_of(&bench, &SaveOptions::of(&bench.srv)), None);
     let limits = Limits::of(&bench.srv);
     for entry in bench.srv.dbs[0].keys.iter() {
         let payload = dump_payload(entry, bench.srv.config.rdb_version, true).unwrap();
@@ -234,13 +199,6 @@ fn use_everything(bench: &mut Bench) {
     }
 }
 
-/// The most memory that this process ever had, in KiB.
-fn peak_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn damaged_files_are_refused_or_loaded_and_cost_no_memory() {
     let bench = sparsely_furnished();
@@ -291,6 +249,93 @@ fn damaged_payloads_are_refused_or_restored_and_cost_no_memory() {
     }
     assert!(restored > DAMAGED / 20 && restored < DAMAGED, "{restored}");
     assert!(peak_kib() - before < 400 * 1024, "{} KiB", peak_kib() - before);
+}
+
+#[test]
+fn room_is_provided_for_what_the_file_can_hold_and_no_more() {
+    // Each database is said to have as many keys as the whole file could hold, and again and again.
+    let mut file = b"REDIS0011".to_vec();
+    for db in 0..16 {
+        file.extend([0xfe, db]);
+        (0..100).for_each(|_| file.extend(b"\xfb\x80\xff\xff\xff\xff\x00"));
+    }
+    file.extend(b"\x00\x03key\x81\x00\x00\x00\x00\x00\x03\xd0\x90");
+    file.extend([b'x'; 250_000]);
+    file.push(0xff);
+    file.extend([0; 8]);
+    for size in [Some(file.len() as u64), None] {
+        let mut bench = Bench::new();
+        let options = LoadOptions { size, ..LoadOptions::of(&bench.srv) };
+        load(&mut bench.srv, &mut &file[..], &options, &mut |_, _| {}).unwrap();
+        let tables = bench.srv.dbs.iter_mut().map(|db| db.keys.table_mut().mem_bytes());
+        let bytes = tables.sum::<usize>();
+        assert!(bytes < 5 * file.len(), "{bytes} for a file of {}", file.len());
+        assert_eq!(bench.run("DBSIZE"), ":0\r\n");
+        bench.run("SELECT 15");
+        assert_eq!(bench.run("STRLEN key"), ":250000\r\n");
+    }
+}
+
+/// A stream's numbers can be anything in a file, and are used as they are.
+#[test]
+fn extreme_numbers_of_streams_do_no_harm() {
+    let mut bench = Bench::new();
+    for line in [
+        "XADD s 5-0 a b",
+        "XADD s 6-0 a b",
+        "XGROUP CREATE s g 0",
+        "XREADGROUP GROUP g c COUNT 1 STREAMS s >",
+    ] {
+        bench.run(line);
+    }
+    let entry = bench.srv.dbs[0].keys.iter().next().unwrap();
+    let payload = dump_payload(entry, bench.srv.config.rdb_version, false).unwrap();
+    let body = verify(&payload, true).unwrap();
+    let limits = Limits::of(&bench.srv);
+    let mut restored = 0;
+    // Each byte in turn is a number that is too large for most arithmetic, or none.
+    for at in 0..body.len() {
+        for extreme in [&b"\x81\xff\xff\xff\xff\xff\xff\xff\xff"[..], &b"\x81\x80\0\0\0\0\0\0\0"[..], b"\x00"]
+        {
+            let changed = [&body[..at], extreme, &body[at + 1..]].concat();
+            restored += use_stream(&mut bench, &changed, &limits);
+        }
+        if at + 8 <= body.len() {
+            let changed = [&body[..at], &i64::MIN.to_le_bytes(), &body[at + 8..]].concat();
+            restored += use_stream(&mut bench, &changed, &limits);
+        }
+    }
+    assert!(restored > 20, "{restored}");
+}
+
+fn use_stream(bench: &mut Bench, body: &[u8], limits: &Limits) -> usize {
+    let Ok(Ok(entry)) = restore_payload(body, b"t", None, 0, limits) else { return 0 };
+    bench.run("DEL t");
+    let key = bench.srv.key_of(b"t");
+    let crate::db::kvstore::Place::Free(place) = bench.srv.dbs[0].keys.place(key) else { unreachable!() };
+    place.insert(entry);
+    for line in [
+        "XINFO STREAM t FULL",
+        "XINFO GROUPS t",
+        "XINFO CONSUMERS t g",
+        "XPENDING t g",
+        "XPENDING t g IDLE 1 - + 10",
+        "XADD t * a b",
+        "XADD t 5-5 a b",
+        "XADD t 7-* a b",
+        "XREADGROUP GROUP g d STREAMS t >",
+        "XREADGROUP GROUP g c STREAMS t 0",
+        "XCLAIM t g d 0 5-0",
+        "XAUTOCLAIM t g e 1 0",
+        "XGROUP SETID t g 5-0",
+        "XDEL t 5-0",
+        "XRANGE t - +",
+        "XTRIM t MAXLEN 1",
+        "XREVRANGE t + -",
+    ] {
+        bench.run(line);
+    }
+    1
 }
 
 /// A file as version 2 had it, with an expiry in seconds, a list, a zipmap, old scores and an intset.

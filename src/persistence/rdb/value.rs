@@ -279,17 +279,18 @@ impl Fault {
 
 fn check_tuples(bytes: &[u8], width: usize, mut accept: impl FnMut(Value<'_>) -> bool) -> Result<(), Fault> {
     let mut heads = Distinct::default();
-    let mut index = 0;
+    let (mut index, mut distinct) = (0, true);
     let whole = validate_with(bytes, |value| {
         let is_head = index == 0;
         index = (index + 1) % width;
         if is_head {
-            heads.add(value);
-            return true;
+            distinct = heads.add(value);
+            return distinct;
         }
         accept(value)
     });
     match whole && index == 0 {
+        _ if !distinct => Err(Fault::Duplicates),
         true if heads.are_distinct() => Ok(()),
         true => Err(Fault::Duplicates),
         false => Err(Fault::Format),
@@ -306,6 +307,9 @@ struct Distinct<'a> {
 }
 
 const FEW: usize = 12;
+/// Of so many values, and each time that there are twice as many, it is known whether they are distinct. A listpack that
+/// repeats itself compresses to next to nothing; what is collected of it would take many times its bytes again.
+const MANY: usize = 1 << 12;
 
 impl Default for Distinct<'_> {
     fn default() -> Self {
@@ -314,8 +318,9 @@ impl Default for Distinct<'_> {
 }
 
 impl<'a> Distinct<'a> {
+    /// Adds a value; `false` if it is known that there are duplicates.
     #[inline]
-    fn add(&mut self, value: Value<'a>) {
+    fn add(&mut self, value: Value<'a>) -> bool {
         // A string may come from a writer who did not recognise an integer.
         let value = match value {
             Value::String(text) => Value::from(text),
@@ -331,9 +336,10 @@ impl<'a> Distinct<'a> {
             }
         }
         self.len += 1;
+        self.len < MANY || !self.len.is_power_of_two() || self.are_distinct()
     }
 
-    fn are_distinct(mut self) -> bool {
+    fn are_distinct(&mut self) -> bool {
         if self.len <= FEW {
             let mut rest = &self.few[..self.len];
             while let [first, behind @ ..] = rest {
@@ -568,4 +574,21 @@ fn hash_of_triples<S: Source>(
 fn converted(mut hash: Hash, longest: usize, limits: hash::Limits) -> Hash {
     hash.prepare(hash.len(), [longest].into_iter(), limits);
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_itself_is_not_collected() {
+        let mut values = Distinct::default();
+        assert!((0..MANY as i64 * 5).all(|n| values.add(Value::Integer(n))));
+        assert!(values.are_distinct());
+        assert!(values.add(Value::Integer(3)));
+        assert!(!values.are_distinct(), "a single duplicate is found in the end");
+        let mut values = Distinct::default();
+        let added = (0..).take_while(|_| values.add(Value::String(b"0"))).count();
+        assert!(added <= MANY);
+    }
 }

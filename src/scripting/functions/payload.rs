@@ -10,7 +10,7 @@ use super::{Policy, load_limit};
 /// `FUNCTION DUMP`
 pub fn function_dump(srv: &mut Server, c: &mut Client) -> CmdResult {
     let sources = srv.scripting.functions.sources().map(|source| source.as_ref());
-    c.out.bulk(&rdb::functions_payload(sources, srv.config.rdbcompression));
+    c.out.bulk(&rdb::functions_payload(sources, srv.config.rdb_version, srv.config.rdbcompression));
     Ok(())
 }
 

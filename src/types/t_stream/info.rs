@@ -33,14 +33,14 @@ pub fn xinfo_consumers(srv: &mut Server, c: &mut Client) -> CmdResult {
     let group = stream.groups.get(name).ok_or_else(|| no_group(key.bytes, name))?;
     c.out.array(group.consumers_len());
     for consumer in group.consumers() {
-        let inactive_ms = if consumer.active_ms == -1 { -1 } else { now_ms - consumer.active_ms };
+        let inactive_ms = if consumer.active_ms == -1 { -1 } else { now_ms.wrapping_sub(consumer.active_ms) };
         c.out.map(4);
         c.out.bulk(b"name");
         c.out.bulk(consumer.name());
         c.out.bulk(b"pending");
         c.out.count(consumer.pending().len());
         c.out.bulk(b"idle");
-        c.out.int((now_ms - consumer.seen_ms).max(0));
+        c.out.int(now_ms.wrapping_sub(consumer.seen_ms).max(0));
         c.out.bulk(b"inactive");
         c.out.int(inactive_ms);
     }

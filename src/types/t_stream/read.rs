@@ -346,7 +346,7 @@ fn advance(log: &Log, group: &mut Group, id: StreamId) {
     let counters = log.counters();
     match group.entries_read {
         Some(read) if group.last_id >= counters.first_id && !log.may_lack_entries_after(group.last_id) => {
-            group.entries_read = Some(read + 1);
+            group.entries_read = Some(read.wrapping_add(1));
         }
         _ if counters.added > 0 => group.entries_read = log.reads_up_to(id),
         _ => {}

@@ -151,7 +151,7 @@ impl Group {
     pub fn redeliver(&mut self, entry: StreamId, now_ms: i64) {
         if let Some(nack) = self.pending.get_mut(entry) {
             nack.delivered_ms = now_ms;
-            nack.deliveries += 1;
+            nack.deliveries = nack.deliveries.wrapping_add(1);
         }
     }
 

@@ -120,7 +120,8 @@ impl Log {
         }
         let counters = &mut self.counters;
         counters.len += 1;
-        counters.added += 1;
+        // A file may have said anything.
+        counters.added = counters.added.wrapping_add(1);
         counters.last_id = id;
         if counters.len == 1 {
             counters.first_id = id;
