@@ -3,7 +3,7 @@
 //! A turn is: prepare to sleep (finish what must not wait, write replies), sleep until a descriptor or a timer
 //! wants something, serve the descriptors, serve clients whose input was left over, run timers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::db::{blocked, evict, expire};
 use crate::persistence::aof;
@@ -19,6 +19,10 @@ pub fn run(srv: &mut Server) {
 
 /// One turn; sleeps at most `most`, if given. Also serves events from within a long operation.
 pub fn turn(srv: &mut Server, most: Option<Duration>) {
+    gather(srv);
+    if srv.process.exit_requested {
+        return;
+    }
     before_sleep(srv);
     let timeout = sleep_time(srv, most);
     let events = srv.el.poll(Some(timeout));
@@ -34,6 +38,19 @@ pub fn turn(srv: &mut Server, most: Option<Duration>) {
     cron::run_timers(srv);
     srv.stats.eventloop_cycles += 1;
     srv.stats.eventloop_ns += crate::io::monotonic::now_ns().saturating_sub(woke_ns);
+}
+
+/// Serves more clients in this turn, if the disk is about to be waited for, and they would have to wait for it again.
+fn gather(srv: &mut Server) {
+    let Some(patience) = aof::write::patience(srv) else { return };
+    let begun = Instant::now();
+    while !srv.process.exit_requested && aof::write::patience(srv).is_some() && begun.elapsed() < patience {
+        let events = srv.el.poll(Some(Duration::ZERO));
+        srv.clock.update();
+        serve(srv, &events);
+        srv.el.finish(events);
+        networking::serve_pending_reads(srv);
+    }
 }
 
 /// Rounds of [`serve_in_between`].

@@ -17,6 +17,11 @@
 //! for the disk, so while a sync is going on the buffer waits instead; after [`POSTPONE_MS`] it is written nonetheless,
 //! and the log says that the disk is slow.
 //!
+//! With `always`, what the disk can do is a number of syncs, and what the server can do is how many clients share one. Clients
+//! who were answered together send their next commands together, but not at once: who synced for the first of them would
+//! have the others wait for the next sync, and so on by turns. So the loop looks for more commands, for a fraction of the
+//! time that a sync takes, while fewer clients wait than did the last time ([`patience`]).
+//!
 //! A write that ends early leaves half a command in the file. It is cut off again; where that fails, the rest is written
 //! behind it once the disk has room.
 
@@ -41,6 +46,10 @@ const ERROR_LOG_SECONDS: u64 = 30;
 
 /// Time between two syncs of `everysec`.
 const SYNC_MS: u64 = 1000;
+
+/// With `always`, the part of a sync's time that clients wait at most for others to join, and the most in all.
+const PATIENCE_PART: u32 = 4;
+const PATIENCE_MAX: Duration = Duration::from_millis(1);
 
 /// A buffer of up to so many bytes is kept for the next turn.
 const BUFFER_KEPT: usize = 64 * 1024;
@@ -128,6 +137,9 @@ pub struct Writer {
     postponed_since_ms: Option<u64>,
     /// When it was synced last, in Unix milliseconds.
     pub(super) last_sync_ms: u64,
+    /// How long the last sync took that clients waited for, and how many they were.
+    last_sync_took: Duration,
+    last_sync_clients: usize,
     /// The error of the last write, if it failed.
     pub(super) error: Option<i32>,
     error_logged_s: Option<u64>,
@@ -207,6 +219,14 @@ pub fn before_sleep(srv: &mut Server) {
         srv.net.hold_replies = false;
     }
     super::waitaof::note_progress(srv);
+}
+
+/// For how long, if at all, the loop should look for more commands before it syncs for those that there are.
+pub fn patience(srv: &Server) -> Option<Duration> {
+    let (out, waiting) = (&srv.persistence.aof.out, srv.net.pending_write.len());
+    let syncs = srv.config.appendfsync == AppendFsync::Always && !out.buf.is_empty();
+    let expects_more = syncs && waiting < out.last_sync_clients;
+    expects_more.then(|| (out.last_sync_took / PATIENCE_PART).min(PATIENCE_MAX))
 }
 
 /// Writes the buffer, and syncs as the policy says. Unless it is `forced`, a write may wait for a sync that is going on.
@@ -347,6 +367,7 @@ fn sync(srv: &mut Server, syncing: bool) {
         return;
     }
     let (now_ms, offset) = (srv.clock.unix_ms, srv.propagation.offset);
+    let waiting = srv.net.pending_write.len();
     let out = &mut srv.persistence.aof.out;
     match srv.config.appendfsync {
         AppendFsync::Always => {
@@ -362,7 +383,8 @@ fn sync(srv: &mut Server, syncing: bool) {
             out.synced = out.size;
             out.last_sync_ms = now_ms;
             out.sync.set_synced_offset(offset);
-            let ms = begun.elapsed().as_millis() as u64;
+            (out.last_sync_took, out.last_sync_clients) = (begun.elapsed(), waiting);
+            let ms = out.last_sync_took.as_millis() as u64;
             latency::add_sample_if_needed(srv, Event::AofFsyncAlways, ms);
         }
         AppendFsync::EverySec if now_ms.saturating_sub(out.last_sync_ms) >= SYNC_MS => {
@@ -449,6 +471,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::testing::Bench;
 
     fn writer(buf: &[u8], begins_in_db: Option<usize>, torn: bool) -> Writer {
         Writer { buf: buf.to_vec(), begins_in_db, selected_db: Some(3), torn, ..Writer::default() }
@@ -466,6 +489,25 @@ mod tests {
 
         let mut out = writer(b"G\r\n", None, true);
         assert!(!out.turn_over(), "half a command belongs to the file that holds the other half");
+    }
+
+    #[test]
+    fn clients_wait_for_others_while_they_are_fewer_than_the_last_time() {
+        let mut srv = Bench::new().srv;
+        srv.config.appendfsync = AppendFsync::Always;
+        let ms = Duration::from_millis;
+        let after = |srv: &mut Server, took, clients, buf: &[u8]| {
+            let out = &mut srv.persistence.aof.out;
+            (out.last_sync_took, out.last_sync_clients) = (took, clients);
+            out.buf = buf.to_vec();
+            patience(srv)
+        };
+        assert_eq!(after(&mut srv, ms(2), 3, b"*1\r\n"), Some(ms(2) / PATIENCE_PART));
+        assert_eq!(after(&mut srv, ms(900), 3, b"*1\r\n"), Some(PATIENCE_MAX));
+        assert_eq!(after(&mut srv, ms(2), 3, b""), None, "nobody waits for the disk");
+        assert_eq!(after(&mut srv, ms(2), 0, b"*1\r\n"), None, "nobody else is expected");
+        srv.config.appendfsync = AppendFsync::EverySec;
+        assert_eq!(after(&mut srv, ms(2), 3, b"*1\r\n"), None, "nobody waits for the disk");
     }
 
     #[test]
