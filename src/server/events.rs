@@ -25,11 +25,10 @@ pub fn turn(srv: &mut Server, most: Option<Duration>) {
     }
     before_sleep(srv);
     let timeout = sleep_time(srv, most);
-    let events = srv.el.poll(Some(timeout));
+    srv.el.poll(Some(timeout));
     srv.clock.update();
     let woke_ns = srv.clock.mono_ns;
-    serve(srv, &events);
-    srv.el.finish(events);
+    serve(srv);
     if srv.process.exit_requested {
         return;
     }
@@ -45,10 +44,9 @@ fn gather(srv: &mut Server) {
     let Some(patience) = aof::write::patience(srv) else { return };
     let begun = Instant::now();
     while !srv.process.exit_requested && aof::write::patience(srv).is_some() && begun.elapsed() < patience {
-        let events = srv.el.poll(Some(Duration::ZERO));
+        srv.el.poll(Some(Duration::ZERO));
         srv.clock.update();
-        serve(srv, &events);
-        srv.el.finish(events);
+        serve(srv);
         networking::serve_pending_reads(srv);
     }
 }
@@ -61,10 +59,9 @@ const ROUNDS_IN_BETWEEN: usize = 4;
 pub fn serve_in_between(srv: &mut Server) {
     srv.clock.update();
     for _ in 0..ROUNDS_IN_BETWEEN {
-        let events = srv.el.poll(Some(Duration::ZERO));
-        let idle = events.is_empty() && !networking::has_work_of_clients(srv);
-        serve(srv, &events);
-        srv.el.finish(events);
+        srv.el.poll(Some(Duration::ZERO));
+        let idle = srv.el.is_idle() && !networking::has_work_of_clients(srv);
+        serve(srv);
         networking::serve_pending_accepts(srv);
         networking::serve_pending_reads(srv);
         aof::write::before_sleep(srv);
@@ -77,20 +74,18 @@ pub fn serve_in_between(srv: &mut Server) {
 }
 
 /// Serves what the descriptors want. Once the server is to end no further command runs: it would not be saved.
-fn serve(srv: &mut Server, events: &mio::Events) {
-    for event in events {
-        if srv.process.exit_requested {
-            break;
-        }
-        let token = event.token();
+fn serve(srv: &mut Server) {
+    while !srv.process.exit_requested
+        && let Some(ready) = srv.el.next_ready()
+    {
+        let token = ready.token;
         if token == WAKER_TOKEN {
             blocked::finish_flushes(srv);
         } else if token.0 & TOKEN_INTERNAL != 0 {
             internal_event(srv, token.0 & !TOKEN_INTERNAL);
         } else {
-            let closed = event.is_read_closed() || event.is_error();
             let id = networking::client_of(token);
-            networking::client_event(srv, id, event.is_readable(), event.is_writable(), closed);
+            networking::client_event(srv, id, ready.readable, ready.writable, ready.closed);
         }
     }
 }

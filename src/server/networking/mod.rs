@@ -16,6 +16,7 @@ mod input;
 mod listen;
 mod write;
 
+use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -74,11 +75,11 @@ pub struct Net {
     /// Clients whose replies must be written before the loop sleeps.
     pub pending_write: Vec<ClientId>,
     /// Clients with input that is to be read or processed on the next turn.
-    pub pending_read: Vec<ClientId>,
+    pub pending_read: VecDeque<ClientId>,
     /// Whether replies wait for the end of the turn, because the append-only file is to be written first.
     pub hold_replies: bool,
     /// Listeners with more connections waiting.
-    pub pending_accept: Vec<usize>,
+    pub pending_accept: VecDeque<usize>,
     /// Clients that are to be closed before the loop sleeps.
     pub pending_close: Vec<ClientId>,
     /// Pushes for clients that were checked out when they were sent.
@@ -191,13 +192,16 @@ pub fn resume_client(srv: &mut Server, id: ClientId) {
 fn queue_read(srv: &mut Server, c: &mut Client) {
     if !c.flags.contains(ClientFlags::PENDING_READ) {
         c.flags.insert(ClientFlags::PENDING_READ);
-        srv.net.pending_read.push(c.handle);
+        srv.net.pending_read.push_back(c.handle);
     }
 }
 
 /// Serves the list of clients with more input.
 pub fn serve_pending_reads(srv: &mut Server) {
-    for id in std::mem::take(&mut srv.net.pending_read) {
+    // Those that come back to the list wait for the next turn. They are taken off one by one, because a command may serve
+    // clients in between: it must find the rest.
+    for _ in 0..srv.net.pending_read.len() {
+        let Some(id) = srv.net.pending_read.pop_front() else { break };
         if let Some(c) = srv.clients.get_mut(id) {
             c.flags.remove(ClientFlags::PENDING_READ);
             read_client(srv, id, false);
@@ -726,13 +730,14 @@ pub fn unpause_clients(srv: &mut Server) {
 /// Has a listener accept again on the next turn: it stopped at its share of this one.
 pub fn queue_accept(srv: &mut Server, index: usize) {
     if !srv.net.pending_accept.contains(&index) {
-        srv.net.pending_accept.push(index);
+        srv.net.pending_accept.push_back(index);
     }
 }
 
 /// Lets listeners go on that stopped at their share of a turn.
 pub fn serve_pending_accepts(srv: &mut Server) {
-    for index in std::mem::take(&mut srv.net.pending_accept) {
+    for _ in 0..srv.net.pending_accept.len() {
+        let Some(index) = srv.net.pending_accept.pop_front() else { break };
         if accept(srv, index) {
             queue_accept(srv, index);
         }
