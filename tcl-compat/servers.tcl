@@ -3,6 +3,8 @@
 #
 # A line `tag:NAME` leaves out the servers with that tag, whatever their directives, and `tag:cluster` the clusters as well.
 #
+# A line `code:TEXT` leaves out the servers whose tests contain that text; it is for those that have no other mark.
+#
 # A directive that is switched off is dropped, as its absence means the same. Of a server that needs one, nothing runs:
 # it is reported as skipped, with the tests inside.
 
@@ -28,12 +30,23 @@ proc left_out_tag {tags} {
     return {}
 }
 
+proc left_out_code {code} {
+    foreach what [dict keys $::left_out code:*] {
+        if {[string first [string range $what 5 end] $code] >= 0} {return $what}
+    }
+    return {}
+}
+
 proc leave_out {what} {
     send_data_packet $::test_server_fd skip "a server with $what: [dict get $::left_out $what]"
 }
 
 rename start_server start_any_server
 proc start_server {options {code undefined}} {
+    if {[left_out_code $code] ne {}} {
+        leave_out [left_out_code $code]
+        return
+    }
     set given {}
     foreach {option value} $options {
         if {$option eq {tags} && [left_out_tag $value] ne {}} {

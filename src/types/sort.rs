@@ -20,6 +20,7 @@ use crate::db::notify::{NotifyFlags, notify_keyspace_event};
 use crate::db::object::{Collection, EntryRef, Hash, List, Set, StrRef, Type, ZSet, set};
 use crate::ds::numbers;
 use crate::ds::quicklist::{Element, End, QuickList};
+use crate::server::client::ClientFlags;
 use crate::server::{Argv, Client, CmdError, CmdResult, Key, Server};
 use crate::types::t_list;
 
@@ -405,7 +406,8 @@ fn sorted(
     };
     let mut range = options.range(len);
     let is_set = entry.value_type() == Type::Set;
-    if options.nosort && is_set && options.store.is_some() {
+    // What is stored, or seen by a script, must not depend on the order in which a table happens to hold it.
+    if options.nosort && is_set && (options.store.is_some() || c.flags.contains(ClientFlags::SCRIPT)) {
         (options.nosort, options.alpha, options.by) = (false, true, None);
     }
     vector.numbers = !options.nosort && !options.alpha && options.by.is_none();

@@ -34,6 +34,8 @@ pub struct DebugState {
     pub resizing: bool,
     /// Whether checksums of payloads and files may be wrong: `SET-SKIP-CHECKSUM-VALIDATION`.
     pub skip_checksum_validation: bool,
+    /// Whether scripts may run some commands that are denied to them: `SET-DISABLE-DENY-SCRIPTS`.
+    pub probes_in_scripts: bool,
 }
 
 impl Default for DebugState {
@@ -44,6 +46,7 @@ impl Default for DebugState {
             packed_threshold: 0,
             resizing: true,
             skip_checksum_validation: false,
+            probes_in_scripts: false,
         }
     }
 }
@@ -113,6 +116,9 @@ const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "SET-ACTIVE-EXPIRE", args: 1..=1, run: set_active_expire, usage: " <0|1>",
         help: &["With 0, keys that have expired stay until somebody asks for them. With 1, they",
                 "are looked for, as usual."] },
+    Subcommand { name: "SET-DISABLE-DENY-SCRIPTS", args: 1..=1, run: set_disable_deny_scripts, usage: " <0|1>",
+        help: &["With 1, scripts may run those commands among the denied ones that only show",
+                "something: CLIENT LIST, DEBUG PROTOCOL and some more of DEBUG."] },
     Subcommand { name: "SET-SKIP-CHECKSUM-VALIDATION", args: 1..=1, run: set_skip_checksum_validation,
         usage: " <0|1>",
         help: &["With 1, the checksums of files and of RESTORE's payloads may be wrong."] },
@@ -182,6 +188,12 @@ fn set_skip_checksum_validation(srv: &mut Server, c: &mut Client) -> CmdResult {
     Ok(())
 }
 
+fn set_disable_deny_scripts(srv: &mut Server, c: &mut Client) -> CmdResult {
+    srv.debug.probes_in_scripts = switch(c);
+    c.out.ok();
+    Ok(())
+}
+
 fn pause_cron(srv: &mut Server, c: &mut Client) -> CmdResult {
     srv.debug.pause_cron = switch(c);
     c.out.ok();
@@ -221,7 +233,10 @@ fn sleep(srv: &mut Server, c: &mut Client) -> CmdResult {
     if let Ok(duration) = Duration::try_from_secs_f64(seconds) {
         std::thread::sleep(duration);
     }
-    srv.clock.update();
+    // For a script time stands still, whatever it does.
+    if srv.scripting.running.is_none() {
+        srv.clock.update();
+    }
     c.out.ok();
     Ok(())
 }

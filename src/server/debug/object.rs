@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::db::LookupFlags;
 use crate::db::evict;
 use crate::db::object::{Encoding, EntryRef, List, Type};
 use crate::db::object_cmd;
@@ -55,8 +54,8 @@ fn shown_len(entry: EntryRef<'_>) -> usize {
 /// `DEBUG OBJECT key`
 pub(super) fn object(srv: &mut Server, c: &mut Client) -> CmdResult {
     let now = evict::lru_clock(&srv.clock);
-    let flags = LookupFlags::NO_TOUCH | LookupFlags::NO_NOTIFY | LookupFlags::NO_STATS;
-    let entry = srv.lookup(c.db, c.argv.key(2), flags).ok_or(CmdError::NoSuchKey)?;
+    // A key that has expired is shown as long as it is there.
+    let entry = srv.dbs[c.db].keys.find(c.argv.key(2)).ok_or(CmdError::NoSuchKey)?;
     c.out.simple(&format!(
         "Value at:{:#x} refcount:{} encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
         entry.addr(),
