@@ -99,7 +99,14 @@ fn recursion() {
 #[test]
 fn patterns_and_strings() {
     check(&[
-        ("return string.find('x', string.rep('(x', 300000))", "-ERR"),
+        ("return string.find('x', string.rep('(x', 300000))", "too many captures"),
+        ("return string.find(string.rep('x', 60000), string.rep('x?', 60000))", "pattern too complex"),
+        ("return string.find(string.rep('x', 30000), string.rep('x?', 30000))", "*2"),
+        ("return string.gsub(string.rep('x', 100000), '', string.rep('y', 100)):len()", ":10100100"),
+        ("return string.find('x', ('%'):rep(100001))", "malformed pattern (ends with '%')"),
+        ("table.insert({}, -2^31, 1)", "not enough memory"),
+        ("table.insert({}, -2^40, 1)", "not enough memory"),
+        ("local t = {1, 2} table.insert(t, -3, 0) return t[-3]", ":0"),
         ("return string.find(string.rep('a', 300000), string.rep('(', 40))", "too many captures"),
         ("return string.find('x', '%')", "malformed pattern"),
         ("return string.find('x', '[' .. string.rep('a', 1000000))", "malformed pattern"),
@@ -157,6 +164,21 @@ fn parser() {
         ("return loadstring('return [' .. string.rep('=', 1000000) .. '[x') == nil and 'refused'", "refused"),
         ("return loadstring('return [' .. string.rep('=', 1000000)) == nil and 'refused'", "refused"),
         ("return loadstring('return \"\\\\999\"') == nil and 'refused'", "refused"),
+        ("return loadstring('return a' .. ('.b'):rep(300000)) and 'loaded'", "loaded"),
+        ("return loadstring('return a' .. ('()'):rep(300000)) and 'loaded'", "loaded"),
+        ("return loadstring('return ' .. ('not '):rep(1000000)) == nil and 'refused'", "refused"),
+        ("return loadstring('return ' .. ('- '):rep(1000000)) == nil and 'refused'", "refused"),
+        ("return loadstring('while true do ' .. ('x=1 '):rep(200000) .. 'end') == nil and 'refused'", "refused"),
+        (
+            "local t = {} for i = 1, 300000 do t[i] = i + 0.5 end
+             local f, text = loadstring('return {' .. table.concat(t, ',') .. '}') return text",
+            "constant table overflow",
+        ),
+        (
+            "local t = {} for i = 1, 100 do t[i] = 'a' .. i end local list = table.concat(t, ',')
+             local f, text = loadstring('local ' .. list .. ' return function() return ' .. list .. ' end') return text",
+            "has more than 60 upvalues",
+        ),
         ("return load(function() collectgarbage() return nil end) and 'loaded'", "loaded"),
         ("return load(function() error('in reader') end) == nil and 'refused'", "refused"),
         ("return load(function() return {} end) == nil and 'refused'", "refused"),
@@ -302,6 +324,128 @@ fn libraries() {
             "Cannot serialise, excessive nesting",
         ),
     ]);
+}
+
+/// Holes of Lua 5.1 and of its users that were found over the years, by the numbers under which they are known.
+#[test]
+fn known_holes_are_closed() {
+    const CANNOT: &str = "cannot change a protected metatable";
+    let protected = "Attempt to modify a readonly table";
+    check(&[
+        // CVE-2014-5461: a function of many parameters and `...`, called with none of them near the end of the stack.
+        (
+            "local names = {} for i = 1, 199 do names[i] = 'a' .. i end
+             local f = loadstring('return function(' .. table.concat(names, ',') .. ', ...) return select(\"#\", ...) end')()
+             local function deep(n) if n == 0 then return f() end return 0 + deep(n - 1) end
+             local sum = 0 for n = 1, 400 do sum = sum + deep(n) end return sum",
+            ":0",
+        ),
+        // CVE-2021-43519: coroutines that resume each other.
+        (
+            "local function f() local co = coroutine.wrap(f) return co() end return f()",
+            "stack overflow",
+        ),
+        // CVE-2022-0543: a way to load libraries of the system.
+        ("return package", "nonexistent global variable 'package'"),
+        ("return module", "nonexistent global variable 'module'"),
+        // CVE-2024-31449: a number of digits that has no positive counterpart.
+        ("return bit.tohex(65535, -2147483648)", "0000FFFF"),
+        // CVE-2024-46981: finalizers that run while the state is in use, or is closed.
+        ("getmetatable(newproxy(true)).__gc = function() end", CANNOT),
+        ("rawset(getmetatable(newproxy(true)), '__gc', function() end) return 'done'", "done"),
+        ("setmetatable({}, {__gc = function() redis.call('SET', 'x', 'y') end}) collectgarbage() return 'done'", "done"),
+        // CVE-2025-46817: ranges whose length overflows.
+        ("return unpack({}, -1, 2147483647)", "too many results to unpack"),
+        ("return unpack({}, -2147483648, 2147483647)", "too many results to unpack"),
+        // CVE-2025-46818: metatables of basic types, which all scripts share.
+        ("getmetatable('').__index = function() end", protected),
+        ("local m = getmetatable('') m.__call = function() end", protected),
+        ("return tostring(getmetatable(nil)) .. tostring(getmetatable(1)) .. tostring(getmetatable(true))", "nilnilnil"),
+        // CVE-2025-46819: long brackets.
+        ("return loadstring('return [' .. ('='):rep(100000)) == nil and 'refused'", "refused"),
+        ("return loadstring('return [' .. ('='):rep(9) .. '[x]' .. ('='):rep(9) .. ']')()", "x"),
+        ("return loadstring('--[' .. ('='):rep(100000) .. '[') == nil and 'refused'", "refused"),
+        // CVE-2025-49844: the name of a chunk, collected while the chunk is parsed.
+        (
+            "for i = 1, 100 do
+               local n = 0
+               local function read()
+                 n = n + 1
+                 local garbage = ('g'):rep(n * 100) .. i
+                 collectgarbage()
+                 if n < 20 then return ' ' elseif n == 20 then return 'error(\"m\")' end
+               end
+               local ok, text = pcall(load(read, '@' .. ('x'):rep(30) .. i))
+               if text ~= ('x'):rep(30) .. i .. ':1: m' then return text end
+             end
+             return 'done'",
+            "done",
+        ),
+    ]);
+}
+
+/// Scripts without an end, whatever they are in the middle of, are ended by SCRIPT KILL; until then clients are told BUSY.
+#[test]
+fn endless_scripts_can_be_killed() {
+    let server = TestServer::start(&["--busy-reply-threshold", "20"]);
+    let mut client = server.raw();
+    client.stream.set_read_timeout(Some(10 * LONGEST)).unwrap();
+    let globals = eval(&mut client, CHECKSUM);
+    for script in [
+        "while true do end",
+        "repeat until false",
+        "while true do pcall(function() while true do end end) end",
+        "local function f() return xpcall(f, f) end\nwhile true do f() end",
+        "while true do pcall(coroutine.wrap(function() while true do end end)) end",
+        "return coroutine.wrap(function() return coroutine.wrap(function() while true do end end)() end)()",
+        "local function f() while true do end end\nlocal t = setmetatable({}, {__index = f})\nreturn t.x",
+        "table.sort({3, 2, 1}, function() while true do end end)",
+        "return ('x'):gsub('x', function() while true do end end)",
+        // Matching that takes exponential time, or a high power of the length.
+        "return string.find(string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40) .. 'b')",
+        "return string.match(string.rep('a', 100), string.rep('a-', 50) .. 'b')",
+        "return string.gsub(string.rep('a', 10000), string.rep('.-', 50) .. 'b', '')",
+        "for _ in string.gmatch(string.rep('a', 10000), string.rep('a*', 20) .. 'b') do end",
+        "return string.find(string.rep('a', 1000000), '.-.-b')",
+        "return string.find(string.rep('(', 1000000), '.-%b()')",
+        "return string.find(string.rep('a', 1000000), '(a-)%1b')",
+        "return string.find(string.rep('a', 100000), '[' .. string.rep('b', 100000) .. ']-c')",
+        "while true do pcall(string.find, string.rep('a', 40), string.rep('a?', 40) .. string.rep('a', 40) .. 'b') end",
+        // Functions that take long, one after the other.
+        "local s = string.rep('x', 1e8)\nwhile true do s:reverse() end",
+        "local s = string.rep('x', 1e7)\nwhile true do s:find('y') end",
+        "while true do ('ab'):find('[c]') end",
+        // Readers.
+        "local f = load(function() return ' ' end)\nreturn f",
+        "local f = load(coroutine.wrap(function() while true do coroutine.yield(' ') end end))\nreturn f",
+        "local n = 0\nlocal f = load(function() n = n + 1 return n == 1 and '--[[' or 'x' end)\nreturn f",
+    ] {
+        client.command(&["EVAL", script, "0"]);
+        let mut other = server.raw();
+        let before = server.cpu_time();
+        while !other.ask(&["PING"]).starts_with("-BUSY") {
+            assert!(server.cpu_time() - before < LONGEST, "{script} is not busy");
+        }
+        assert_eq!(other.ask(&["SCRIPT", "KILL"]), "+OK", "{script}");
+        let reply = client.reply();
+        assert!(reply.contains("killed by user") || reply == "$-1", "{script}\n{reply:.300}");
+        let taken = server.cpu_time() - before;
+        assert!(taken < LONGEST, "{script} took {taken:?}");
+        assert_eq!(client.ask(&["PING"]), "+PONG", "{script}");
+        assert_eq!(eval(&mut client, CHECKSUM), globals, "{script} changed the globals");
+    }
+}
+
+/// What a library does while it is loaded is bounded by its own limit of time.
+#[test]
+fn matching_while_a_library_is_loaded_is_bounded() {
+    let server = TestServer::start(&[]);
+    let mut client = server.raw();
+    client.stream.set_read_timeout(Some(10 * LONGEST)).unwrap();
+    let library = "#!lua name=stuck\nlocal x = string.find(string.rep('a', 40), string.rep('a?', 40) .. \
+                   string.rep('a', 40) .. 'b')\nredis.register_function('f', function() return x end)";
+    let reply = client.ask(&["FUNCTION", "LOAD", library]);
+    assert!(reply.contains("FUNCTION LOAD timeout"), "{reply}");
 }
 
 /// Small tables that hold each other so often that they would never be written to the end.

@@ -22,13 +22,14 @@
 //! kept, up to [`SPARE_BYTES`], in lists by size, and handed out again: a few instructions instead of the allocator's
 //! hundred. Since Lua tells the size of what it frees, a list needs nothing but the blocks themselves.
 
-use std::cell::Cell;
-use std::ffi::c_void;
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use mlua_sys::{lua_State, lua_getallocf};
 
 use super::Link;
+use super::lua_strpattern::{Choice, STEPS_PER_LOOK};
 
 /// What belongs to a Lua state and must be found from within it.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub struct Host {
     /// Bytes that the state holds.
     used: Cell<usize>,
     /// Bytes that it may hold while Lua code runs.
-    limit: usize,
+    limit: Cell<usize>,
     /// Whether the limit is in force.
     bounded: Cell<bool>,
     /// Who is to be found from within the script that runs.
@@ -45,6 +46,12 @@ pub struct Host {
     collector_touched: Cell<bool>,
     /// Scripts that have run since garbage was last collected on purpose.
     runs: Cell<u32>,
+    /// Steps of functions in C that are left until the clock is looked at.
+    steps: Cell<i64>,
+    /// Memory for the choices of pattern matching.
+    choices: RefCell<Vec<Choice>>,
+    /// Instructions from one look at the clock to the next, and when the last was, in monotonic nanoseconds.
+    looks: Cell<(c_int, u64)>,
     /// The state of `math.random`: 48 bits of a linear congruential generator.
     random: Cell<u64>,
     spare: Spare,
@@ -60,11 +67,14 @@ impl Default for Host {
     fn default() -> Host {
         Host {
             used: Cell::new(0),
-            limit: memory_limit(),
+            limit: Cell::new(memory_limit()),
             bounded: Cell::new(false),
             link: Cell::new(None),
             collector_touched: Cell::new(false),
             runs: Cell::new(0),
+            steps: Cell::new(STEPS_PER_LOOK),
+            choices: RefCell::default(),
+            looks: Cell::new((0, 0)),
             random: Cell::new(RANDOM_START),
             spare: Spare::default(),
         }
@@ -95,9 +105,24 @@ impl Host {
         self.bounded.replace(on)
     }
 
+    /// Sets how many bytes the state may hold while Lua code runs.
+    pub fn set_limit(&self, bytes: usize) {
+        self.limit.set(bytes);
+    }
+
+    /// Bytes that the state may still get.
+    pub fn room(&self) -> usize {
+        self.limit.get().saturating_sub(self.used.get())
+    }
+
     /// Whether `more` bytes may be had.
     pub fn has_room(&self, more: usize) -> bool {
-        self.used.get().saturating_add(more) <= self.limit
+        self.used.get().saturating_add(more) <= self.limit.get()
+    }
+
+    /// Whether more than half is used of what the state may hold.
+    pub fn is_half_full(&self) -> bool {
+        self.used.get() > self.limit.get() / 2
     }
 
     /// Who is to be found from within the script that runs; `None` if none does.
@@ -130,6 +155,36 @@ impl Host {
     /// Begins to count scripts anew.
     pub fn reset_runs(&self) {
         self.runs.set(0);
+    }
+
+    /// Steps of functions in C that are left until the clock is looked at.
+    pub fn steps_left(&self) -> i64 {
+        self.steps.get()
+    }
+
+    /// Notes how many are left.
+    pub fn set_steps_left(&self, steps: i64) {
+        self.steps.set(steps);
+    }
+
+    /// Lends memory for the choices of pattern matching.
+    pub(super) fn lend_choices(&self) -> Vec<Choice> {
+        self.choices.take()
+    }
+
+    /// Takes that memory back.
+    pub(super) fn take_choices(&self, choices: Vec<Choice>) {
+        self.choices.replace(choices);
+    }
+
+    /// After how many instructions the clock is looked at next, and when it was last, in monotonic nanoseconds.
+    pub fn looks(&self) -> (c_int, u64) {
+        self.looks.get()
+    }
+
+    /// Notes both.
+    pub fn set_looks(&self, instructions: c_int, now_ns: u64) {
+        self.looks.set((instructions, now_ns));
     }
 
     /// The next random number, of 31 bits.
@@ -292,7 +347,7 @@ pub unsafe extern "C" fn allocate(
         }
         return ptr::null_mut();
     }
-    if new > old && host.bounded.get() && rest.saturating_add(new) > host.limit {
+    if new > old && host.bounded.get() && rest.saturating_add(new) > host.limit.get() {
         return ptr::null_mut();
     }
     let moved = match old {

@@ -477,7 +477,7 @@ pub unsafe fn has_true(l: *mut lua_State, name: &[u8]) -> bool {
 }
 
 /// A number as a C cast makes it an integer: what does not fit is the least integer.
-fn truncated(number: f64) -> i64 {
+pub fn truncated(number: f64) -> i64 {
     const END: f64 = 9_223_372_036_854_775_808.0;
     if (-END..END).contains(&number) { number as i64 } else { i64::MIN }
 }

@@ -118,6 +118,7 @@ pub fn load(engine: &mut Engine, code: &[u8], limit_ms: Option<u64>) -> Result<V
         end_loading(l);
         outcome
     };
+    engine.collect_garbage();
     if outcome.is_err() {
         loading.functions.iter().for_each(|function| engine.forget(function.callback));
     }
@@ -227,10 +228,11 @@ unsafe extern "C-unwind" fn look_at_the_clock(l: *mut lua_State, _ar: *mut lua_D
     }
 }
 
-unsafe fn time_is_up(l: *mut lua_State) -> Returns {
-    // SAFETY: the hook is set while a source is loaded only.
+/// Raises an error if a source is loaded and its time is up.
+pub(super) unsafe fn time_is_up(l: *mut lua_State) -> Returns {
+    // SAFETY: called as a callback is. What the registry tells lives while the source is loaded.
     unsafe {
-        let deadline = (*loading(l)).deadline;
+        let deadline = loading(l).as_ref().and_then(|loading| loading.deadline);
         if deadline.is_none_or(|deadline| Instant::now() <= deadline) {
             return Ok(0);
         }

@@ -1,10 +1,11 @@
-//! The libraries in a state of their own, with Lua's libraries and without a server: for tests and fuzzing.
+//! The libraries in a state of their own, with Lua's libraries and without a server: for tests and fuzzing. Lua's functions of
+//! patterns are there as Lua has them, and ours beside them in a table `strpattern`.
 
 use mlua_sys::*;
 
 use super::alloc::{self, Host};
 use super::boundary::{push_bytes, to_bytes};
-use super::{bit, cjson, cmsgpack, lua_struct};
+use super::{bit, cjson, cmsgpack, lua_strpattern, lua_struct};
 
 /// A Lua state with `cjson`, `cmsgpack`, `struct`, `bit`, and all that Lua itself brings. Nothing in it is read-only.
 #[derive(Debug)]
@@ -43,6 +44,10 @@ impl Sandbox {
                 open(l);
                 lua_rawset(l, LUA_GLOBALSINDEX);
             }
+            push_bytes(l, b"strpattern");
+            lua_createtable(l, 0, 5);
+            lua_strpattern::open(l);
+            lua_rawset(l, LUA_GLOBALSINDEX);
             lua_settop(l, 0);
         }
         Sandbox { l, _host: host }

@@ -5,6 +5,7 @@
 //! - `alloc.rs` counts and bounds the memory of a state.
 //! - `cjson/`, `cmsgpack/`, `lua_struct/` and `bit.rs` are the libraries that scripts find beside Lua's own, in two layers each: the
 //!   format, which knows no Lua, and the functions. `output.rs` bounds what they write; `library_sandbox.rs` tries them alone.
+//! - `lua_strpattern/` has Lua's functions of patterns, rewritten so that a script cannot be stuck in them.
 //! - `sandbox.rs` makes the world that scripts see, read-only and without Lua 5.1's holes.
 //! - `redis_api.rs` is the table `redis`.
 //! - `function_lua.rs` loads libraries of functions.
@@ -23,11 +24,14 @@
 pub mod alloc;
 pub mod bit;
 pub mod boundary;
+#[cfg(test)]
+mod bounds_tests;
 pub mod cjson;
 pub mod cmsgpack;
 pub mod convert;
 pub mod function_lua;
 pub mod library_sandbox;
+pub mod lua_strpattern;
 pub mod lua_struct;
 mod output;
 pub mod redis_api;
@@ -45,6 +49,7 @@ use boundary::{RAISE, Raise, Returns, push_bytes, to_bytes};
 use convert::Writer;
 
 use super::script::{self, Callable, Kind};
+use crate::io::monotonic;
 use crate::server::{Argv, Client, Server};
 
 /// What the registry of a state holds, by number. References to scripts have larger numbers.
@@ -63,8 +68,18 @@ pub mod registry {
     pub const LOADING: c_int = 5;
 }
 
-/// Instructions between two looks at the clock.
-const HOOK_INSTRUCTIONS: c_int = 100_000;
+/// Instructions of a script until the clock is first looked at. From then on their number follows what they take.
+const FIRST_LOOK: c_int = 200;
+
+/// The most instructions between two looks at the clock: plain ones take some microseconds together.
+const MOST_INSTRUCTIONS: c_int = 2_000;
+
+/// The fewest.
+const FEWEST_INSTRUCTIONS: c_int = 10;
+
+/// If as many nanoseconds pass between two looks, the next one comes after fewer instructions. An instruction may call a
+/// function that takes long, as joining long strings does.
+const LOOKS_APART_NS: u64 = 5_000_000;
 
 /// Scripts after which garbage is collected for a moment, so that what a large one has left does not wait for many small ones.
 const COLLECT_AFTER: u32 = 50;
@@ -129,6 +144,11 @@ impl Engine {
         self.host.used()
     }
 
+    /// Has scripts end in an error when the state holds more than this, in place of half of the machine's memory.
+    pub fn limit_memory(&self, bytes: usize) {
+        self.host.set_limit(bytes);
+    }
+
     /// Compiles a source under a name as `luaL_loadbuffer` takes it, and answers the number by which the registry knows the
     /// function; or what is wrong with the source.
     pub fn compile(&mut self, source: &[u8], name: &str) -> Result<c_int, Vec<u8>> {
@@ -137,12 +157,20 @@ impl Engine {
         unsafe {
             lua_settop(l, 0);
             if sandbox::compile(l, source, name) {
-                return Ok(luaL_ref(l, LUA_REGISTRYINDEX));
+                let function = luaL_ref(l, LUA_REGISTRYINDEX);
+                self.collect_garbage();
+                return Ok(function);
             }
             let error = to_bytes(l, -1).unwrap_or_default().to_vec();
             lua_settop(l, 0);
             Err(error)
         }
+    }
+
+    /// Collects garbage now and then: to be called when a script has run, or was compiled.
+    pub fn collect_garbage(&self) {
+        // SAFETY: the state is live, and runs nothing.
+        unsafe { collect_garbage(self.l, &self.host) }
     }
 
     /// Forgets a function that [`Engine::compile`] gave.
@@ -180,7 +208,8 @@ pub fn invoke(srv: &mut Server, c: &mut Client, client: &mut Client, call: &Call
             main: l,
         }));
         if threshold > 0 {
-            lua_sethook(l, Some(on_count), LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
+            host.set_looks(FIRST_LOOK, srv.clock.mono_ns);
+            lua_sethook(l, Some(on_count), LUA_MASKCOUNT, FIRST_LOOK);
         }
         host.set_bounded(true);
         let status = lua_pcall(l, arguments, 1, 1);
@@ -274,6 +303,10 @@ unsafe fn write_error(l: *mut lua_State, writer: &mut Writer<'_>, name: &str) {
 unsafe fn collect_garbage(l: *mut lua_State, host: &Host) {
     // SAFETY: see `invoke`. There are no finalizers.
     unsafe {
+        if host.is_half_full() {
+            // Lua collects nothing when memory is refused. The next script is not to suffer from what this one has left.
+            lua_gc(l, LUA_GCCOLLECT, 0);
+        }
         if host.take_collector_touched() {
             lua_gc(l, LUA_GCRESTART, 0);
             lua_gc(l, LUA_GCSETPAUSE, COLLECTOR_HABITS);
@@ -295,10 +328,36 @@ unsafe fn collect_garbage(l: *mut lua_State, host: &Host) {
 unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _ar: *mut lua_Debug) {
     // SAFETY: a hook is called with a live state and free slots, as a callback is; this frame owns nothing.
     unsafe {
-        if boundary::enter(l, interrupt) == RAISE {
+        if boundary::enter(l, counted) == RAISE {
             lua_error(l);
         }
     }
+}
+
+/// Looks at the clock, and says when to do so next.
+unsafe fn counted(l: *mut lua_State) -> Returns {
+    // SAFETY: as a hook is called; every state has a host.
+    unsafe {
+        interrupt(l)?;
+        let host = &*Host::of(l);
+        let (instructions, last_ns) = host.looks();
+        let now_ns = monotonic::now_ns();
+        let next = match now_ns.saturating_sub(last_ns) > LOOKS_APART_NS {
+            true => (instructions / 4).max(FEWEST_INSTRUCTIONS),
+            false => (instructions * 2).min(MOST_INSTRUCTIONS),
+        };
+        host.set_looks(next, now_ns);
+        if next != instructions {
+            lua_sethook(l, Some(on_count), LUA_MASKCOUNT, next);
+        }
+        Ok(0)
+    }
+}
+
+/// Looks at the clock from within a function that takes long: it is to be called as the hook is.
+unsafe fn look(l: *mut lua_State) -> Returns {
+    // SAFETY: called by shells through `boundary::enter`; every state has a host.
+    unsafe { if (*Host::of(l)).link().is_some() { interrupt(l) } else { function_lua::time_is_up(l) } }
 }
 
 /// Serves events if the script has run for too long, and raises an error if it was killed. From then on every line raises it

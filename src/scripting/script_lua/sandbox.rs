@@ -26,9 +26,11 @@
 //! | hole                                                    | closed by                                                   |
 //! |---------------------------------------------------------|-------------------------------------------------------------|
 //! | bytecode is loaded unchecked                            | [`load`]: sources only, whatever they begin with            |
-//! | the name of a chunk is not anchored while it is parsed, and a reader function may collect garbage | [`load`]: the name stays on the stack, and the pieces are read before parsing begins |
+//! | the name of a chunk is not anchored while it is parsed, and a reader function may collect garbage | [`load`]: the name stays on the stack |
 //! | `unpack` overflows near 2^31                            | [`unpack`], which counts in 64 bits                         |
-//! | patterns nest as deep as they are long, on the C stack  | [`screen_pattern`] bounds their items                       |
+//! | a long bracket of 2^30 signs overflows an `int`         | [`LONGEST_SOURCE`]                                          |
+//! | `table.insert(t, -2^31, x)` moves as many nils          | [`screen_insert`]                                           |
+//! | patterns nest as deep as they are long, on the C stack, and may match forever | `lua_strpattern/`, which replaces those functions |
 //! | `string.rep('', 2^31)` takes forever; huge results are built before they are refused | [`screen_rep`]                |
 //! | finalizers of `newproxy` run at any allocation          | [`newproxy`] gives metatables that take no `__gc`           |
 //! | strings' metatable can be changed for all scripts       | it is shown as a guard                                      |
@@ -43,7 +45,7 @@ use mlua_sys::*;
 
 use super::alloc::Host;
 use super::boundary::{Raise, Returns, push_bytes, set_function, to_bytes, type_name};
-use super::{bit, cjson, cmsgpack, lua_struct, redis_api, registry};
+use super::{bit, cjson, cmsgpack, lua_strpattern, lua_struct, redis_api, registry};
 use crate::lua_callback;
 
 /// Globals of the base library that scripts do not get.
@@ -56,9 +58,14 @@ type Open = unsafe fn(*mut lua_State);
 const LIBRARIES: [(&str, Open); 4] =
     [("cjson", cjson::open), ("cmsgpack", cmsgpack::open), ("struct", lua_struct::open), ("bit", bit::open)];
 
-/// Items of a pattern at each of which matching may nest once: more than any pattern of use has, and far less than the C
-/// stack takes.
-const MAX_PATTERN_ITEMS: usize = 2000;
+/// Places in front of a table that `table.insert` fills with nil at most.
+const MOST_NILS_MOVED: f64 = (1 << 20) as f64;
+
+/// Bytes of the longest source. The parser counts the signs of a long bracket in an `int`, twice.
+const LONGEST_SOURCE: usize = 1 << 30;
+
+/// What a piece of a source counts for, in steps of matching: it is the same for an endless number of small ones.
+const STEPS_OF_A_PIECE: usize = 100;
 
 /// What guards are known by.
 static MARK: u8 = 0;
@@ -105,8 +112,8 @@ unsafe fn replace_base(l: *mut lua_State) {
             lua_rawset(l, -3);
         }
         for (name, screen) in [
-            ("rawset", screen_write as lua_CFunction),
-            ("setmetatable", screen_write),
+            ("rawset", screen_rawset as lua_CFunction),
+            ("setmetatable", screen_setmetatable),
             ("rawget", screen_read),
             ("next", screen_read),
             ("collectgarbage", screen_collectgarbage),
@@ -140,13 +147,11 @@ unsafe fn replace_in_libraries(l: *mut lua_State) {
             lua_rawget_(l, -2);
         };
         library("table");
-        put_screen(l, "insert", screen_write);
+        put_screen(l, "insert", screen_insert);
         put_screen(l, "foreach", screen_read);
         lua_settop(l, -2);
         library("string");
-        for name in ["find", "match", "gmatch", "gfind", "gsub"] {
-            put_screen(l, name, screen_pattern);
-        }
+        lua_strpattern::open(l);
         put_screen(l, "rep", screen_rep);
         lua_settop(l, -2);
         library("math");
@@ -356,29 +361,43 @@ unsafe extern "C-unwind" fn screen_write(l: *mut lua_State) -> c_int {
     }
 }
 
-/// Stands before a function whose second argument is a pattern.
-///
-/// Each item of a pattern that may match more than once, and each capture, is matched by a nested call in C; a pattern has
-/// at most one of them a byte. Upstream, a long enough pattern exhausts the stack.
-unsafe extern "C-unwind" fn screen_pattern(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state; the pattern is on the stack while it is counted.
+/// Stands before `rawset`, which looks at its arguments first.
+unsafe extern "C-unwind" fn screen_rawset(l: *mut lua_State) -> c_int {
+    // SAFETY: Lua passes a live state with free slots.
     unsafe {
-        if lua_type(l, 2) == LUA_TSTRING {
-            let mut len = 0;
-            let start = lua_tolstring(l, 2, &mut len);
-            let pattern = std::slice::from_raw_parts(start.cast::<u8>(), len);
-            let items = if len <= MAX_PATTERN_ITEMS { 0 } else { pattern_items(pattern) };
-            if items > MAX_PATTERN_ITEMS {
-                luaL_error(l, c"pattern too complex".as_ptr());
-            }
-        }
-        screened(l)(l)
+        luaL_checktype(l, 1, LUA_TTABLE);
+        luaL_checkany(l, 2);
+        luaL_checkany(l, 3);
+        screen_write(l)
     }
 }
 
-/// Bytes of a pattern that may stand for an item at which matching nests.
-fn pattern_items(pattern: &[u8]) -> usize {
-    pattern.iter().filter(|b| matches!(b, b'*' | b'+' | b'-' | b'?' | b'(' | b')')).count()
+/// Stands before `setmetatable`, which looks at its arguments first.
+unsafe extern "C-unwind" fn screen_setmetatable(l: *mut lua_State) -> c_int {
+    // SAFETY: Lua passes a live state with free slots.
+    unsafe {
+        luaL_checktype(l, 1, LUA_TTABLE);
+        if !matches!(lua_type(l, 2), LUA_TNIL | LUA_TTABLE) {
+            luaL_argerror(l, 2, c"nil or table expected".as_ptr());
+        }
+        screen_write(l)
+    }
+}
+
+/// Stands before `table.insert`: a guard is refused, and so is a place far in front of the table. Lua would move as many nils
+/// there one by one, which takes the memory of all of them.
+unsafe extern "C-unwind" fn screen_insert(l: *mut lua_State) -> c_int {
+    // SAFETY: Lua passes a live state with free slots.
+    unsafe {
+        if lua_gettop(l) == 3 && lua_isnumber(l, 2) != 0 && lua_tonumber(l, 2) < -MOST_NILS_MOVED {
+            luaL_error(l, c"not enough memory".as_ptr());
+        }
+        if !matches!(lua_gettop(l), 2 | 3) {
+            // The number of arguments is looked at first.
+            return screened(l)(l);
+        }
+        screen_write(l)
+    }
 }
 
 /// Stands before `string.rep`: what cannot end well does not begin.
@@ -444,7 +463,13 @@ unsafe extern "C-unwind" fn getmetatable(l: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     // SAFETY: Lua passes a live state with free slots.
     unsafe {
-        luaL_checkany(l, 1);
+        if lua_gettop(l) == 0 {
+            // Upstream calls the `true` that it has put there for the result.
+            lua_pushboolean(l, 1);
+            lua_pushboolean(l, 0);
+            lua_pushlstring_(l, c"attempt to call a boolean value".as_ptr(), 31);
+            return 3;
+        }
         let status = lua_pcall(l, lua_gettop(l) - 1, LUA_MULTRET, 0);
         if status == 0 {
             // The function and its arguments are gone, so there is room for one value more.
@@ -548,50 +573,97 @@ unsafe extern "C-unwind" fn set_proxy_field(l: *mut lua_State) -> c_int {
 
 // ---- sources ----
 
-/// The pieces of a source, as a table on the stack of whoever loads it.
-struct Pieces {
-    /// The table's index.
-    table: c_int,
-    /// The next piece.
-    next: c_int,
+/// A source that is loaded, by indices of the stack of whoever loads it.
+struct Source {
+    /// Where the function is that gives one piece after the other; 0 if there is one piece only.
+    reader: c_int,
+    /// Where the piece is that is parsed: a string.
+    piece: c_int,
+    /// How far it is given to the parser.
+    stage: Stage,
+    /// Bytes that were given.
+    given: usize,
+}
+
+impl Source {
+    /// Nothing is given of it yet.
+    fn new(reader: c_int, piece: c_int) -> Source {
+        Source { reader, piece, stage: Stage::Begin, given: 0 }
+    }
+}
+
+/// How far a [`Source`] is given to the parser.
+enum Stage {
+    /// Nothing is given.
+    Begin,
+    /// Only the blank is that goes in front of the piece.
+    Blank,
+    /// The piece is.
+    Given,
 }
 
 /// Gives Lua's parser one piece after the other. In front of a source that begins like bytecode it puts a blank, so that it
-/// is parsed as a source, and refused.
+/// is parsed as a source, and refused at its first byte.
 unsafe extern "C-unwind" fn read_piece(l: *mut lua_State, ud: *mut c_void, len: *mut usize) -> *const c_char {
-    // SAFETY: `load_pieces` passes its `Pieces`, and Lua calls back with the stack as it was then; the string read stays
-    // in the table.
+    // SAFETY: `load_source` passes its `Source`, and Lua calls back with the stack as it was then, and other things on top. The
+    // piece stays on the stack. This is a part of a shell.
     unsafe {
-        let pieces = &mut *ud.cast::<Pieces>();
-        lua_rawgeti_(l, pieces.table, pieces.next.max(1));
+        let source = &mut *ud.cast::<Source>();
         *len = 0;
-        let start = match lua_type(l, -1) {
-            LUA_TSTRING => lua_tolstring(l, -1, len),
-            _ => ptr::null(),
-        };
-        lua_settop(l, -2);
-        if pieces.next == 0 {
-            pieces.next = 1;
-            if *len > 0 && *start.cast::<u8>() == LUA_SIGNATURE[0] {
-                *len = 1;
-                return c" ".as_ptr();
+        match source.stage {
+            Stage::Given if source.reader == 0 => return ptr::null(),
+            Stage::Begin | Stage::Given if source.reader != 0 => {
+                if !call_reader(l, source.reader) {
+                    return ptr::null();
+                }
+                lua_replace(l, source.piece);
             }
+            _ => {}
         }
-        pieces.next += 1;
+        let start = lua_tolstring(l, source.piece, len);
+        let begins_as_bytecode = *len > 0 && *start.cast::<u8>() == LUA_SIGNATURE[0];
+        if begins_as_bytecode && matches!(source.stage, Stage::Begin) {
+            source.stage = Stage::Blank;
+            *len = 1;
+            return c" ".as_ptr();
+        }
+        source.stage = Stage::Given;
+        source.given += *len;
+        if source.given > LONGEST_SOURCE {
+            luaL_error(l, c"not enough memory".as_ptr());
+        }
         start
     }
 }
 
-/// Loads the source whose pieces are in the table at `table`, under the name on top of the stack. As `lua_load`, it pushes the
-/// function or an error's text, and answers the status.
-unsafe fn load_pieces(l: *mut lua_State, table: c_int) -> c_int {
-    // SAFETY: the name is a string on the stack; what the parser makes of it is the same string, unless the name holds a
-    // NUL: then what is in front of that is put there as well.
+/// Has the function at `reader` give a piece, and pushes it; answers whether there was one.
+unsafe fn call_reader(l: *mut lua_State, reader: c_int) -> bool {
+    // SAFETY: a part of a shell.
+    unsafe {
+        lua_strpattern::spend(l, STEPS_OF_A_PIECE);
+        luaL_checkstack_(l, 2, c"too many nested functions".as_ptr());
+        lua_pushvalue(l, reader);
+        lua_call(l, 0, 1);
+        match lua_type(l, -1) {
+            LUA_TNIL => return false,
+            LUA_TSTRING | LUA_TNUMBER => {}
+            _ => {
+                luaL_error(l, c"reader function must return a string".as_ptr());
+            }
+        }
+        true
+    }
+}
+
+/// Loads a source under the name on top of the stack. As `lua_load`, it pushes the function or an error's text, and answers
+/// the status.
+unsafe fn load_source(l: *mut lua_State, mut source: Source) -> c_int {
+    // SAFETY: the name is a string on the stack, so that what the parser makes of it is the same string and stays; unless the
+    // name holds a NUL: then what is in front of that is put there as well.
     unsafe {
         let name = lua_tolstring(l, -1, ptr::null_mut());
         lua_pushstring_(l, name);
-        let mut pieces = Pieces { table, next: 0 };
-        lua_load(l, read_piece, (&raw mut pieces).cast(), lua_tolstring(l, -1, ptr::null_mut()))
+        lua_load(l, read_piece, (&raw mut source).cast(), lua_tolstring(l, -1, ptr::null_mut()))
     }
 }
 
@@ -615,50 +687,24 @@ unsafe extern "C-unwind" fn loadstring(l: *mut lua_State) -> c_int {
         let source = luaL_checklstring(l, 1, ptr::null_mut());
         luaL_optlstring(l, 2, source, ptr::null_mut());
         lua_settop(l, 2);
-        lua_createtable(l, 1, 0);
-        lua_pushvalue(l, 1);
-        lua_rawseti_(l, 3, 1);
         lua_pushvalue(l, if lua_type(l, 2) == LUA_TNIL { 1 } else { 2 });
-        let status = load_pieces(l, 3);
+        let status = load_source(l, Source::new(0, 1));
         answer_load(l, status)
     }
 }
 
-/// `load(function [, name])`. The function is called until it gives no more before the first piece is parsed.
+/// `load(function [, name])`
 unsafe extern "C-unwind" fn load(l: *mut lua_State) -> c_int {
     // SAFETY: Lua passes a live state with free slots.
     unsafe {
-        luaL_checktype(l, 1, LUA_TFUNCTION);
         luaL_optlstring(l, 2, c"=(load)".as_ptr(), ptr::null_mut());
-        lua_settop(l, 2);
-        lua_createtable(l, 4, 0);
-        let mut count = 0;
-        loop {
-            lua_pushvalue(l, 1);
-            let status = lua_pcall(l, 0, 1, 0);
-            if status != 0 {
-                return answer_load(l, status);
-            }
-            if lua_type(l, -1) == LUA_TNIL {
-                break;
-            }
-            if lua_isstring(l, -1) == 0 {
-                lua_pushlstring_(l, c"reader function must return a string".as_ptr(), 36);
-                return answer_load(l, LUA_ERRRUN);
-            }
-            if lua_objlen(l, -1) == 0 {
-                break;
-            }
-            lua_tolstring(l, -1, ptr::null_mut()); // a number becomes a string
-            count += 1;
-            lua_rawseti_(l, 3, count);
-        }
+        luaL_checktype(l, 1, LUA_TFUNCTION);
         lua_settop(l, 3);
         match lua_type(l, 2) {
             LUA_TNIL => lua_pushlstring_(l, c"=(load)".as_ptr(), 7),
             _ => lua_pushvalue(l, 2),
         }
-        let status = load_pieces(l, 3);
+        let status = load_source(l, Source::new(1, 3));
         answer_load(l, status)
     }
 }
@@ -671,11 +717,9 @@ pub unsafe fn compile(l: *mut lua_State, source: &[u8], name: &str) -> bool {
     // SAFETY: as the caller promises. Parsing raises within `lua_load` only, which catches it.
     unsafe {
         let top = lua_gettop(l);
-        lua_createtable(l, 1, 0);
         push_bytes(l, source);
-        lua_rawseti_(l, -2, 1);
         push_bytes(l, name.as_bytes());
-        let status = load_pieces(l, top + 1);
+        let status = load_source(l, Source::new(0, top + 1));
         lua_replace(l, top + 1);
         lua_settop(l, top + 1);
         status == 0

@@ -4,6 +4,7 @@ use std::ffi::c_int;
 
 use mlua_sys::*;
 
+use super::super::alloc::Host;
 use super::super::boundary::{Raise, Returns, push_bytes, to_bytes, type_name};
 use super::super::output::{OutOfMemory, Output};
 use super::config::{Config, EncodeOptions, InvalidNumbers};
@@ -30,7 +31,7 @@ unsafe fn encode_argument(l: *mut lua_State) -> Returns {
             return Err(Raise::argument(1, "expected 1 argument"));
         }
         let config = Config::of(l);
-        config.output.restart();
+        config.output.restart((*Host::of(l)).room());
         config.encode_frames.clear();
         let encoder = Encoder {
             l,

@@ -19,6 +19,7 @@ use std::ffi::c_int;
 
 use mlua_sys::*;
 
+use super::alloc::Host;
 use super::boundary::{Raise, Returns, push_bytes, set_function, set_string, to_bytes};
 use super::output::Output;
 use format::{Error, Object, Reader};
@@ -68,6 +69,7 @@ unsafe fn pack_arguments(l: *mut lua_State) -> Returns {
             return Err(Raise::argument(0, "Too many arguments for MessagePack pack."));
         }
         let mut packer = Packer { l, output: Output::default() };
+        packer.output.restart((*Host::of(l)).room());
         for index in 1..=count {
             lua_pushvalue(l, index);
             packer.value(0)?;

@@ -1,0 +1,529 @@
+//! The matcher: Lua 5.1's patterns over bytes, without recursion and with its steps counted.
+//!
+//! A pattern is read as it stands, item by item; nothing is compiled. Where the matcher has a choice (how often an item is
+//! repeated) it notes the alternative on a stack of [`Choice`]s and goes on with the first; where it fails it takes up the
+//! last alternative noted. What Lua's matcher keeps in nested C calls is thus a vector, and a pattern of any length is no
+//! danger to the C stack. Opening and closing a capture is noted on the same stack, to be undone when what follows fails.
+//!
+//! Such matching may take exponential time. Therefore each step is counted, by what it costs, and whenever [`STEPS_PER_LOOK`]
+//! of them are used up the caller is asked whether to go on.
+//!
+//! A pattern ends at its first NUL, as the C string that it is in Lua 5.1.
+
+/// Captures that a pattern may have: `LUA_MAXCAPTURES`.
+pub const MAX_CAPTURES: usize = 32;
+
+/// Steps between two looks at the clock: a fraction of a millisecond.
+pub(in crate::scripting::script_lua) const STEPS_PER_LOOK: i64 = 100_000;
+
+/// Choices that may be open at once. There is at most one for each item of the pattern, so that no pattern of use comes near;
+/// Lua's own matcher would have left the C stack by then.
+const MAX_CHOICES: usize = 50_000;
+
+/// The length of a capture that is not closed yet.
+const UNFINISHED: isize = -1;
+
+/// The length of a capture that is a position.
+const POSITION: isize = -2;
+
+/// Why matching ended without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The pattern is wrong in this way.
+    Malformed(&'static std::ffi::CStr),
+    /// The caller wanted it to end.
+    Stopped,
+}
+
+/// What a capture holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Captured {
+    /// The bytes from one position to another.
+    Text(usize, usize),
+    /// A position, counted from 0.
+    Position(usize),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Capture {
+    start: usize,
+    len: isize,
+}
+
+/// What is to be done when what follows fails. Positions are in the source (`s`) and in the pattern (`p`).
+#[derive(Debug, Clone, Copy)]
+pub(in crate::scripting::script_lua) enum Choice {
+    /// Go on from here: an optional item is left out.
+    Skip { s: usize, p: usize },
+    /// Take one repetition less than before: they begin at `least`, and the last try was at `s`.
+    Fewer { least: usize, s: usize, p: usize },
+    /// Take one repetition more than before: of the item from `p` to `end`.
+    More { s: usize, p: usize, end: usize },
+    /// The capture opened last is none.
+    Reopen,
+    /// This capture is open again.
+    Unclose { capture: usize },
+}
+
+/// A pattern and the source it is matched with.
+#[derive(Debug)]
+pub(super) struct Matcher<'a> {
+    source: &'a [u8],
+    pattern: &'a [u8],
+    level: usize,
+    captures: [Capture; MAX_CAPTURES],
+    /// Steps that are left until the next look at the clock.
+    pub steps: i64,
+}
+
+impl<'a> Matcher<'a> {
+    /// The pattern counts up to its first NUL. An anchor at its beginning is the caller's affair.
+    pub fn new(source: &'a [u8], pattern: &'a [u8], steps: i64) -> Matcher<'a> {
+        let end = memchr::memchr(0, pattern).unwrap_or(pattern.len());
+        let captures = [Capture { start: 0, len: 0 }; MAX_CAPTURES];
+        Matcher { source, pattern: &pattern[..end], level: 0, captures, steps }
+    }
+
+    /// Number of captures of the last match.
+    pub fn level(&self) -> usize {
+        self.level
+    }
+
+    /// A capture of the last match, which went from `start` to `end`: that is the first one if the pattern has none.
+    ///
+    /// # Errors
+    /// If there is no such capture, or it was not closed.
+    pub fn capture(&self, index: usize, start: usize, end: usize) -> Result<Captured, Fault> {
+        if index >= self.level {
+            return match index {
+                0 => Ok(Captured::Text(start, end)),
+                _ => Err(Fault::Malformed(c"invalid capture index")),
+            };
+        }
+        let Capture { start, len } = self.captures[index];
+        match len {
+            POSITION => Ok(Captured::Position(start)),
+            UNFINISHED => Err(Fault::Malformed(c"unfinished capture")),
+            len => Ok(Captured::Text(start, start + len as usize)),
+        }
+    }
+
+    /// Matches at `start`, and answers where the match ends, if there is one. `choices` is memory for the work; `look` is
+    /// asked every so often whether to stop.
+    ///
+    /// # Errors
+    /// If the pattern is malformed, as far as it was read, or `look` wanted to stop.
+    pub fn match_at(
+        &mut self,
+        start: usize,
+        choices: &mut Vec<Choice>,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<usize>, Fault> {
+        self.level = 0;
+        choices.clear();
+        let (mut s, mut p) = (start, 0);
+        loop {
+            if let Some(end) = self.advance(s, p, choices, look)? {
+                return Ok(Some(end));
+            }
+            match self.take_up(choices, look)? {
+                Some(next) => (s, p) = next,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Where the next match at `from` or behind it can begin at the earliest: a pattern that begins with a plain byte has to
+    /// find that byte.
+    pub fn earliest(&self, from: usize) -> Option<usize> {
+        let [first, rest @ ..] = self.pattern else { return Some(from) };
+        let may_be_left_out = matches!(rest.first(), Some(b'*' | b'?' | b'-'));
+        if matches!(first, b'(' | b')' | b'%' | b'.' | b'[' | b'$') || may_be_left_out {
+            return Some(from);
+        }
+        memchr::memchr(*first, &self.source[from..]).map(|skipped| from + skipped)
+    }
+
+    /// Counts steps.
+    #[inline]
+    fn spend(&mut self, steps: usize, look: &mut impl FnMut() -> bool) -> Result<(), Fault> {
+        self.steps -= steps as i64;
+        if self.steps > 0 {
+            return Ok(());
+        }
+        self.steps = STEPS_PER_LOOK;
+        if look() { Err(Fault::Stopped) } else { Ok(()) }
+    }
+
+    /// The pattern's byte at `p`, 0 at its end.
+    #[inline]
+    fn at(&self, p: usize) -> u8 {
+        self.pattern.get(p).copied().unwrap_or(0)
+    }
+
+    /// Goes on from `s` and `p` until the pattern ends, and answers where in the source that is, or fails. Alternatives on the
+    /// way are noted.
+    fn advance(
+        &mut self,
+        mut s: usize,
+        mut p: usize,
+        choices: &mut Vec<Choice>,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<usize>, Fault> {
+        loop {
+            match self.at(p) {
+                b'(' if self.at(p + 1) == b')' => {
+                    self.open(s, POSITION, choices)?;
+                    p += 2;
+                }
+                b'(' => {
+                    self.open(s, UNFINISHED, choices)?;
+                    p += 1;
+                }
+                b')' => {
+                    self.close(s, choices)?;
+                    p += 1;
+                }
+                0 => return Ok(Some(s)),
+                b'$' if self.at(p + 1) == 0 => return Ok((s == self.source.len()).then_some(s)),
+                b'%' if self.at(p + 1) == b'b' => {
+                    let Some(next) = self.balanced(s, p + 2, look)? else { return Ok(None) };
+                    s = next;
+                    p += 4;
+                }
+                b'%' if self.at(p + 1) == b'f' => {
+                    let Some(next) = self.frontier(s, p + 2, look)? else { return Ok(None) };
+                    p = next;
+                }
+                b'%' if self.at(p + 1).is_ascii_digit() => {
+                    let Some(next) = self.again(s, self.at(p + 1), look)? else { return Ok(None) };
+                    s = next;
+                    p += 2;
+                }
+                _ => {
+                    let Some(next) = self.item(s, p, choices, look)? else { return Ok(None) };
+                    (s, p) = next;
+                }
+            }
+            if choices.len() > MAX_CHOICES {
+                return Err(Fault::Malformed(c"pattern too complex"));
+            }
+        }
+    }
+
+    /// Matches an item that stands for one byte, as often as what follows it says.
+    #[inline]
+    fn item(
+        &mut self,
+        s: usize,
+        p: usize,
+        choices: &mut Vec<Choice>,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<(usize, usize)>, Fault> {
+        let end = self.item_end(p)?;
+        self.spend(end - p, look)?;
+        let matches = s < self.source.len() && self.is_one(self.source[s], p, end);
+        Ok(match self.at(end) {
+            b'?' => {
+                if matches {
+                    choices.push(Choice::Skip { s, p: end + 1 });
+                }
+                Some((s + usize::from(matches), end + 1))
+            }
+            b'*' => Some((self.repeat(s, p, end, choices, look)?, end + 1)),
+            b'+' if matches => Some((self.repeat(s + 1, p, end, choices, look)?, end + 1)),
+            b'+' => None,
+            b'-' => {
+                choices.push(Choice::More { s, p, end });
+                Some((s, end + 1))
+            }
+            _ => matches.then_some((s + 1, end)),
+        })
+    }
+
+    /// Repeats an item from `s` on as often as it matches, and notes that fewer repetitions may do. Answers where they end.
+    fn repeat(
+        &mut self,
+        s: usize,
+        p: usize,
+        end: usize,
+        choices: &mut Vec<Choice>,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<usize, Fault> {
+        let rest = &self.source[s..];
+        let count = match self.pattern[p] {
+            b'.' => rest.len(),
+            _ => rest.iter().position(|b| !self.is_one(*b, p, end)).unwrap_or(rest.len()),
+        };
+        let cost = if self.pattern[p] == b'.' { 1 } else { end - p };
+        self.spend(count.saturating_mul(cost), look)?;
+        if count > 0 {
+            choices.push(Choice::Fewer { least: s, s: s + count, p: end + 1 });
+        }
+        Ok(s + count)
+    }
+
+    /// Takes up the alternative noted last. `None` if there is none left.
+    #[inline]
+    fn take_up(
+        &mut self,
+        choices: &mut Vec<Choice>,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<(usize, usize)>, Fault> {
+        self.spend(1, look)?;
+        while let Some(last) = choices.last_mut() {
+            match last {
+                Choice::Fewer { least, s, p } => {
+                    *s -= 1;
+                    let next = (*s, *p);
+                    if *s == *least {
+                        choices.pop();
+                    }
+                    return Ok(Some(next));
+                }
+                Choice::More { s, p, end } => {
+                    let (at, p, end) = (*s, *p, *end);
+                    *s += 1;
+                    self.spend(end - p, look)?;
+                    if at < self.source.len() && self.is_one(self.source[at], p, end) {
+                        return Ok(Some((at + 1, end + 1)));
+                    }
+                    choices.pop();
+                }
+                Choice::Skip { s, p } => {
+                    let next = (*s, *p);
+                    choices.pop();
+                    return Ok(Some(next));
+                }
+                Choice::Reopen => {
+                    self.level -= 1;
+                    choices.pop();
+                }
+                Choice::Unclose { capture } => {
+                    self.captures[*capture].len = UNFINISHED;
+                    choices.pop();
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn open(&mut self, s: usize, len: isize, choices: &mut Vec<Choice>) -> Result<(), Fault> {
+        if self.level == MAX_CAPTURES {
+            return Err(Fault::Malformed(c"too many captures"));
+        }
+        self.captures[self.level] = Capture { start: s, len };
+        self.level += 1;
+        choices.push(Choice::Reopen);
+        Ok(())
+    }
+
+    fn close(&mut self, s: usize, choices: &mut Vec<Choice>) -> Result<(), Fault> {
+        let open = self.captures[..self.level].iter().rposition(|capture| capture.len == UNFINISHED);
+        let capture = open.ok_or(Fault::Malformed(c"invalid pattern capture"))?;
+        self.captures[capture].len = (s - self.captures[capture].start) as isize;
+        choices.push(Choice::Unclose { capture });
+        Ok(())
+    }
+
+    /// `%bxy`, whose two bytes are at `p`.
+    fn balanced(
+        &mut self,
+        s: usize,
+        p: usize,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<usize>, Fault> {
+        let (open, close) = (self.at(p), self.at(p + 1));
+        if open == 0 || close == 0 {
+            return Err(Fault::Malformed(c"unbalanced pattern"));
+        }
+        if self.source.get(s) != Some(&open) {
+            return Ok(None);
+        }
+        let mut depth = 1usize;
+        for (i, b) in self.source[s + 1..].iter().enumerate() {
+            if *b == close {
+                depth -= 1;
+                if depth == 0 {
+                    self.spend(i, look)?;
+                    return Ok(Some(s + i + 2));
+                }
+            } else if *b == open {
+                depth += 1;
+            }
+        }
+        self.spend(self.source.len() - s, look)?;
+        Ok(None)
+    }
+
+    /// `%f[set]`, whose set is at `p`: answers where in the pattern it ends, if the source enters the set at `s`.
+    fn frontier(
+        &mut self,
+        s: usize,
+        p: usize,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<usize>, Fault> {
+        if self.at(p) != b'[' {
+            return Err(Fault::Malformed(c"missing '[' after '%f' in pattern"));
+        }
+        let end = self.item_end(p)?;
+        self.spend(end - p, look)?;
+        let before = if s == 0 { 0 } else { self.source[s - 1] };
+        let here = self.source.get(s).copied().unwrap_or(0);
+        let enters = !self.is_in_set(before, p, end - 1) && self.is_in_set(here, p, end - 1);
+        Ok(enters.then_some(end))
+    }
+
+    /// `%1`: the bytes that the capture with this digit has, once more.
+    fn again(
+        &mut self,
+        s: usize,
+        digit: u8,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<usize>, Fault> {
+        let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
+        let capture = self.captures[..self.level].get(index).filter(|capture| capture.len != UNFINISHED);
+        let Capture { start, len } = *capture.ok_or(Fault::Malformed(c"invalid capture index"))?;
+        // A position has no bytes.
+        let Ok(len) = usize::try_from(len) else { return Ok(None) };
+        self.spend(1 + len / 16, look)?;
+        let same = self.source.len() - s >= len && self.source[start..start + len] == self.source[s..s + len];
+        Ok(same.then_some(s + len))
+    }
+
+    /// Where the item ends that begins at `p`.
+    #[inline]
+    fn item_end(&self, p: usize) -> Result<usize, Fault> {
+        match self.at(p) {
+            b'%' if self.at(p + 1) == 0 => Err(Fault::Malformed(c"malformed pattern (ends with '%')")),
+            b'%' => Ok(p + 2),
+            b'[' => self.set_end(p + 1),
+            _ => Ok(p + 1),
+        }
+    }
+
+    /// Where the set ends whose bracket is in front of `p`. Its first byte may be a closing bracket.
+    fn set_end(&self, mut p: usize) -> Result<usize, Fault> {
+        if self.at(p) == b'^' {
+            p += 1;
+        }
+        loop {
+            let byte = self.at(p);
+            if byte == 0 {
+                return Err(Fault::Malformed(c"malformed pattern (missing ']')"));
+            }
+            p += 1;
+            if byte == b'%' && self.at(p) != 0 {
+                p += 1;
+            }
+            if self.at(p) == b']' {
+                return Ok(p + 1);
+            }
+        }
+    }
+
+    /// Whether the item from `p` to `end` stands for this byte.
+    #[inline]
+    fn is_one(&self, byte: u8, p: usize, end: usize) -> bool {
+        match self.pattern[p] {
+            b'.' => true,
+            b'%' => is_in_class(byte, self.pattern[p + 1]),
+            b'[' => self.is_in_set(byte, p, end - 1),
+            own => own == byte,
+        }
+    }
+
+    /// Whether a byte is in the set that begins at `p`; its closing bracket is at `close`.
+    fn is_in_set(&self, byte: u8, p: usize, close: usize) -> bool {
+        let negated = self.at(p + 1) == b'^';
+        let mut p = p + 1 + usize::from(negated);
+        while p < close {
+            if self.pattern[p] == b'%' {
+                p += 1;
+                if is_in_class(byte, self.pattern[p]) {
+                    return !negated;
+                }
+            } else if self.at(p + 1) == b'-' && p + 2 < close {
+                if self.pattern[p] <= byte && byte <= self.pattern[p + 2] {
+                    return !negated;
+                }
+                p += 2;
+            } else if self.pattern[p] == byte {
+                return !negated;
+            }
+            p += 1;
+        }
+        negated
+    }
+}
+
+/// Whether a byte is in the class of a letter: in its complement if the letter is a capital. Other bytes stand for themselves.
+#[inline]
+fn is_in_class(byte: u8, class: u8) -> bool {
+    let is = match class.to_ascii_lowercase() {
+        b'a' => byte.is_ascii_alphabetic(),
+        b'c' => byte.is_ascii_control(),
+        b'd' => byte.is_ascii_digit(),
+        b'l' => byte.is_ascii_lowercase(),
+        b'p' => byte.is_ascii_punctuation(),
+        b's' => matches!(byte, b' ' | b'\t'..=b'\r'),
+        b'u' => byte.is_ascii_uppercase(),
+        b'w' => byte.is_ascii_alphanumeric(),
+        b'x' => byte.is_ascii_hexdigit(),
+        b'z' => byte == 0,
+        _ => return class == byte,
+    };
+    is == class.is_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(source: &[u8], pattern: &[u8]) -> Result<Option<(usize, usize)>, Fault> {
+        let mut matcher = Matcher::new(source, pattern, STEPS_PER_LOOK);
+        let mut choices = Vec::new();
+        for start in 0..=source.len() {
+            if let Some(end) = matcher.match_at(start, &mut choices, &mut || false)? {
+                return Ok(Some((start, end)));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn exponential_matching_is_stopped() {
+        let source = vec![b'a'; 40];
+        let pattern = ["a?".repeat(40), "a".repeat(40), "b".to_owned()].concat();
+        let mut looks = 0;
+        let mut matcher = Matcher::new(&source, pattern.as_bytes(), STEPS_PER_LOOK);
+        let mut look = || {
+            looks += 1;
+            looks == 10
+        };
+        assert_eq!(matcher.match_at(0, &mut Vec::new(), &mut look), Err(Fault::Stopped));
+        assert_eq!(looks, 10);
+    }
+
+    #[test]
+    fn a_pattern_of_any_length_needs_no_stack() {
+        let source = vec![b'a'; MAX_CHOICES + 10];
+        let long = |n: usize| "a?".repeat(n);
+        assert_eq!(find(&source, long(MAX_CHOICES).as_bytes()), Ok(Some((0, MAX_CHOICES))));
+        let fault = find(&source, long(MAX_CHOICES + 1).as_bytes());
+        assert_eq!(fault, Err(Fault::Malformed(c"pattern too complex")));
+    }
+
+    #[test]
+    fn a_set_as_long_as_it_likes_counts_as_its_length() {
+        let pattern = [&b"["[..], &vec![b'x'; 1000], b"]*y"].concat();
+        let mut matcher = Matcher::new(&[b'x'; 1000], &pattern, STEPS_PER_LOOK);
+        let mut looks = 0;
+        let mut look = || {
+            looks += 1;
+            false
+        };
+        assert_eq!(matcher.match_at(0, &mut Vec::new(), &mut look), Ok(None));
+        assert!(looks > 0, "a million comparisons are more than {STEPS_PER_LOOK} steps");
+    }
+}
