@@ -314,6 +314,13 @@ fn libraries() {
         ("return struct.pack('i' .. string.rep('9', 1000000), 1)", "integral size overflow"),
         ("return struct.unpack('i4', 'abcd', 2^63)", "data string too short"),
         ("return bit.tohex(1, -2^31) .. bit.tohex(1, 2^31)", "0000000100000001"),
+        // Keys that differ where plain Lua's hash does not look. With that hash they take minutes.
+        (
+            "local t, x = {}, string.rep('x', 61)
+             for i = 0, 59999 do t['x' .. string.char(i % 250, math.floor(i / 250)) .. x] = i end
+             return t['x' .. string.char(59999 % 250, math.floor(59999 / 250)) .. x]",
+            ":59999",
+        ),
         // Depths beyond the configured ones, for a library of its own.
         (
             "local c = cjson.new() c.decode_max_depth(2^31 - 1) return c.decode(string.rep('[', 1000000))",

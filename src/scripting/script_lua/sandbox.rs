@@ -32,6 +32,7 @@
 //! | `table.insert(t, -2^31, x)` moves as many nils          | [`screen_insert`]                                           |
 //! | patterns nest as deep as they are long, on the C stack, and may match forever | `lua_strpattern/`, which replaces those functions |
 //! | `string.rep('', 2^31)` takes forever; huge results are built before they are refused | [`screen_rep`]                |
+//! | of a long string 31 characters are hashed: strings that differ in the others fill one list | a changed line of Lua: `vendor/lua-src` |
 //! | finalizers of `newproxy` run at any allocation          | [`newproxy`] gives metatables that take no `__gc`           |
 //! | strings' metatable can be changed for all scripts       | it is shown as a guard                                      |
 //! | `collectgarbage('stop')` and `setfenv(0, …)` last       | both are undone when the script ends (`mod.rs`)             |
