@@ -495,6 +495,9 @@ pub fn bitfield(srv: &mut Server, c: &mut Client) -> CmdResult {
     drop(entry);
     if changes > 0 {
         publish_change(srv, c.db, key, changes);
+    } else if grown {
+        // Every field has failed by its OVERFLOW, and the zeros are there nonetheless. Upstream forgets to tell.
+        srv.signal_modified(c.db, key.bytes, 1);
     }
     Ok(())
 }
@@ -567,6 +570,16 @@ mod tests {
         assert_eq!(i8.to_set(i64::MIN, Overflow::Saturate), 127);
         assert_eq!(i8.to_set(i64::MIN + 128, Overflow::Saturate), i128::from(i64::MIN) + 128);
         assert_eq!(i8.to_set(i64::MIN, Overflow::Wrap), i64::MIN.into());
+    }
+
+    #[test]
+    fn what_a_failed_field_leaves_behind_is_propagated() {
+        crate::server::testing::Bench::new().check_propagation(
+            "SET s foo -> SET s foo
+             BITFIELD s OVERFLOW FAIL INCRBY u4 100 -2 -> BITFIELD s OVERFLOW FAIL INCRBY u4 100 -2
+             BITFIELD s OVERFLOW FAIL INCRBY u4 100 -2 -> nothing
+             BITFIELD new OVERFLOW FAIL SET u4 0 16 -> BITFIELD new OVERFLOW FAIL SET u4 0 16",
+        );
     }
 
     proptest! {
