@@ -87,20 +87,25 @@ pub fn write_raw(text: &str) {
     emit(text.as_bytes());
 }
 
-fn write_line(level: Level, message: &str) {
+/// A line of the log.
+pub fn line(level: Level, message: &str) -> String {
     let mark = match level {
         Level::Error | Level::Warn => '#',
         Level::Info => '*',
         Level::Debug => '-',
         Level::Trace => '.',
     };
+    let role = char::from(ROLE.load(Ordering::Relaxed));
+    format!("{}:{role} {} {mark} {message}\n", std::process::id(), local_time())
+}
+
+fn write_line(level: Level, message: &str) {
     let mut message = message;
     if message.len() > MAX_LEN {
         let cut = (0..=MAX_LEN).rev().find(|i| message.is_char_boundary(*i)).unwrap_or(0);
         message = &message[..cut];
     }
-    let role = char::from(ROLE.load(Ordering::Relaxed));
-    emit(format!("{}:{role} {} {mark} {message}\n", std::process::id(), local_time()).as_bytes());
+    emit(line(level, message).as_bytes());
     if SYSLOG.load(Ordering::Relaxed) {
         to_syslog(level, message);
     }

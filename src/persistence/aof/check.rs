@@ -12,12 +12,14 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use log::Level;
+
 use crate::ds::numbers;
-use crate::persistence::rdb::{self, LoadOptions};
+use crate::persistence::rdb;
 use crate::server::config::Config;
 use crate::server::config::file::os_error_text;
-use crate::server::start;
 use crate::server::version::{ARCH_BITS, REDIS_VERSION};
+use crate::server::{logging, start};
 use crate::zmalloc;
 
 use super::manifest::{AofFile, read_manifest_file, shown};
@@ -44,6 +46,7 @@ enum Verdict {
 
 /// Runs redis-check-aof with these arguments, the program's name first, and returns its exit code.
 pub fn main(args: &[OsString]) -> i32 {
+    logging::set_role(b'C');
     let mut output = io::stdout().lock();
     let mut input = io::stdin().lock();
     // A reader that is gone cannot be told anything.
@@ -197,7 +200,7 @@ impl Check<'_> {
         let manifest = match read_manifest_file(path) {
             Ok(manifest) => manifest,
             Err(lines) => {
-                lines.iter().for_each(|line| self.say(format_args!("{line}\n")));
+                lines.iter().for_each(|line| self.say(format_args!("{}", logging::line(Level::Warn, line))));
                 return Err(Aborted);
             }
         };
@@ -263,9 +266,9 @@ impl Check<'_> {
 
     /// Checks the RDB file that a file begins with; where it ends.
     fn preamble(&mut self, file: &mut File, path: &Path) -> Result<u64, Aborted> {
-        // What it says comes out by another way.
-        let _ = self.output.flush();
-        let Some(end) = check_preamble(file) else {
+        let limits = start::build(Config::default()).map(|srv| rdb::Limits::of(&srv));
+        let end = limits.ok().and_then(|limits| rdb::check::show_to(self.output, path, &limits));
+        let Some(end) = end else {
             return Err(self.abort(format_args!("RDB preamble of AOF file is not sane, aborting.\n")));
         };
         self.say(format_args!("RDB preamble is OK, proceeding with AOF tail...\n"));
@@ -479,13 +482,6 @@ impl Check<'_> {
     }
 }
 
-/// Whether an RDB file is one, and where it ends: it is loaded into a server that nobody sees.
-fn check_preamble(file: &mut File) -> Option<u64> {
-    let mut srv = start::build(Config::default()).ok()?;
-    let options = LoadOptions { checksum: true, ..LoadOptions::of(&srv) };
-    rdb::load(&mut srv, file, &options, &mut |_, _| ()).ok().map(|info| info.bytes)
-}
-
 /// A number of digits with a sign, or the nearest that 64 bits hold.
 fn saturating(text: &[u8]) -> i64 {
     let (negative, digits) = text.strip_prefix(b"-").map_or((false, text), |digits| (true, digits));
@@ -543,6 +539,48 @@ mod tests {
              AOF a.aof is valid\n"
         );
         assert_eq!(check(&[], b"", "").1, "Start checking Old-Style AOF\nAOF a.aof is empty\n");
+    }
+
+    #[test]
+    fn a_preamble_is_shown_and_the_tail_follows() {
+        let file = [&b"REDIS0011\xff\0\0\0\0\0\0\0\0"[..], b"*1\r\n$4\r\nPING\r\n"].concat();
+        let (code, output, _) = check(&[], &file, "");
+        assert_eq!(code, 0);
+        assert_eq!(
+            output,
+            "Start checking Old-Style AOF\n\
+             [offset 0] Checking RDB file a.aof\n\
+             [offset 18] RDB file was saved with checksum disabled: no check performed.\n\
+             [offset 18] \\o/ RDB looks OK! \\o/\n\
+             [info] 0 keys read\n\
+             [info] 0 expires\n\
+             [info] 0 already expired\n\
+             [info] 0 subexpires\n\
+             RDB preamble is OK, proceeding with AOF tail...\n\
+             AOF analyzed: filename=a.aof, size=32, ok_up_to=32, ok_up_to_line=4, diff=0\n\
+             AOF a.aof is valid\n"
+        );
+        let (code, output, after) = check(&["--fix"], &file[..12], "y\n");
+        assert_eq!((code, &after[..]), (1, &file[..12]), "a preamble is nothing that could be cut");
+        assert!(output.contains("--- RDB ERROR DETECTED ---\n"), "{output}");
+        assert!(output.ends_with("RDB preamble of AOF file is not sane, aborting.\n"), "{output}");
+    }
+
+    #[test]
+    fn a_bad_manifest_is_told_in_lines_of_the_log() {
+        let (code, output, _) = check(&[], b"file a seq 1 type b\nfile x\n", "");
+        assert_eq!(code, 1);
+        assert!(output.starts_with("Start checking Multi Part AOF\n"), "{output}");
+        let pid = std::process::id();
+        for text in [
+            "\n*** FATAL AOF MANIFEST FILE ERROR ***\n\n",
+            "Reading the manifest file, at line 2\n\n",
+            ">>> 'file x'\n\n",
+            "Invalid AOF manifest file format\n\n",
+        ] {
+            assert!(output.contains(&format!(" # {text}")), "{output}");
+        }
+        assert_eq!(output.matches(&format!("\n{pid}:")).count(), 4, "{output}");
     }
 
     #[test]

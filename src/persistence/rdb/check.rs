@@ -117,8 +117,8 @@ pub fn main(args: &[OsString]) -> i32 {
         return 0;
     }
     let limits = start::build(Config::default()).map(|srv| Limits::of(&srv));
-    let sound = limits.is_ok_and(|limits| show(Path::new(file), &limits));
-    i32::from(!sound)
+    let end = limits.ok().and_then(|limits| show(Path::new(file), &limits));
+    i32::from(end.is_none())
 }
 
 /// Whether a load that failed so is worth a look at the file: not if the file is no RDB file, or could not be read.
@@ -132,18 +132,28 @@ pub fn is_worth_it(error: &Error) -> bool {
     }
 }
 
-/// Checks the file and prints what is found to the standard output; whether the file is as it should be.
-pub fn show(path: &Path, limits: &Limits) -> bool {
-    let mut out = io::stdout().lock();
-    // Output that nobody takes is no finding.
-    let _ = writeln!(out, "[offset 0] Checking RDB file {}", path.display());
-    let Ok(mut file) = File::open(path) else { return false };
-    let size = file.metadata().map_or(0, |meta| meta.len());
-    check(&mut file, Some(size).filter(|size| *size > 0), limits, &mut out)
+/// Checks the file and prints what is found to the standard output; where it ends, if it is as it should be.
+pub fn show(path: &Path, limits: &Limits) -> Option<u64> {
+    show_to(&mut io::stdout().lock(), path, limits)
 }
 
-/// Checks what `input` gives, and writes to `out` what is found; whether all is as it should be.
-pub fn check(input: &mut impl io::Read, size: Option<u64>, limits: &Limits, out: &mut dyn Write) -> bool {
+/// The same, printed elsewhere.
+pub fn show_to(out: &mut dyn Write, path: &Path, limits: &Limits) -> Option<u64> {
+    // Output that nobody takes is no finding.
+    let _ = writeln!(out, "[offset 0] Checking RDB file {}", path.display());
+    let mut file = File::open(path).ok()?;
+    let size = file.metadata().map_or(0, |meta| meta.len());
+    check(&mut file, Some(size).filter(|size| *size > 0), limits, out)
+}
+
+/// Checks what `input` gives, and writes to `out` what is found; where the RDB file ends that it begins with, if all is as
+/// it should be.
+pub fn check(
+    input: &mut impl io::Read,
+    size: Option<u64>,
+    limits: &Limits,
+    out: &mut dyn Write,
+) -> Option<u64> {
     let mut stream = Stream::new(input, size);
     let mut check = Check {
         from: Decoder::new(&mut stream),
@@ -164,7 +174,7 @@ pub fn check(input: &mut impl io::Read, size: Option<u64>, limits: &Limits, out:
         Err(error) => check.show_error(error),
     }
     let _ = check.out.flush();
-    result.is_ok()
+    result.ok().map(|()| check.from.source.offset())
 }
 
 impl Check<'_, '_, '_> {
