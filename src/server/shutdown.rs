@@ -16,21 +16,19 @@ use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, proc
 /// Has the server end after this turn of the loop; `false` if it must not.
 pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
     log::info!("User requested shutdown...");
-    if !bring_to_disk(srv, flags) {
-        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
-        return false;
-    }
-    if !aof::prepare_shutdown(srv, flags.force) {
+    end_saving_child(srv);
+    // The append-only file first: that is soon done, and holds what the next start will load, whatever becomes of the rest.
+    if !aof::prepare_shutdown(srv, flags.force) || !save_last(srv, flags) {
         log::warn!("Errors trying to shut down the server. Check the logs for more information.");
         return false;
     }
     networking::stop_listening(srv);
+    aof::finish_shutdown(srv);
     srv.process.exit_requested = true;
     true
 }
 
-/// Does what is left to do so that nothing is lost which was to be kept; `false` if the server must not end.
-fn bring_to_disk(srv: &mut Server, flags: ShutdownFlags) -> bool {
+fn end_saving_child(srv: &mut Server) {
     if srv.persistence.children.active() == Some(Purpose::Rdb) {
         // It could put its older file in the place of the one that is written here.
         log::warn!("There is a child saving an .rdb. Killing it!");
@@ -39,6 +37,10 @@ fn bring_to_disk(srv: &mut Server, flags: ShutdownFlags) -> bool {
             save::remove_temp_file(srv, pid);
         }
     }
+}
+
+/// Saves what was to be saved; `false` if the server must not end.
+fn save_last(srv: &mut Server, flags: ShutdownFlags) -> bool {
     // A dataset that is loaded by half must not take the place of the whole one.
     let nosave = flags.nosave || srv.persistence.loading.is_on();
     let wanted = flags.save || !srv.config.save.points.is_empty();

@@ -316,7 +316,8 @@ fn start(srv: &mut Server) -> Result<(), Logged> {
 /// Switches off: what there is to write is written and synced, and a child that rewrites is ended.
 fn stop(srv: &mut Server) {
     write::flush(srv, true);
-    close_in_order(srv);
+    sync_now(srv);
+    note_end(srv);
     let aof = &mut srv.persistence.aof;
     aof.out.file = None;
     aof.out.forget();
@@ -329,17 +330,22 @@ fn stop(srv: &mut Server) {
     rewrite::kill_child(srv);
 }
 
-/// Syncs the file that is written and notes in the list where it ends.
-fn close_in_order(srv: &mut Server) {
+/// Syncs the file that is written.
+fn sync_now(srv: &mut Server) {
     let Some(file) = srv.persistence.aof.out.file.clone() else { return };
     match file.sync_data() {
         Ok(()) => srv.persistence.aof.out.last_sync_ms = srv.clock.unix_ms,
         Err(e) => log::warn!("Fail to fsync the AOF file: {}.", os_error_text(&e)),
     }
+}
+
+/// Notes in the list where the file ends that is written: nothing will follow.
+fn note_end(srv: &mut Server) {
     let offset = srv.propagation.offset;
     let home = Home::of(&srv.config);
     let aof = &mut srv.persistence.aof;
     if aof.state == AofState::On
+        && aof.out.file.is_some()
         && let Some(last) = aof.manifest.incr.last_mut()
     {
         last.end_offset = Some(offset);
@@ -366,9 +372,14 @@ pub fn prepare_shutdown(srv: &mut Server, forced: bool) -> bool {
     if srv.persistence.aof.state != AofState::Off {
         log::info!("Calling fsync() on the AOF file.");
         write::flush(srv, true);
-        close_in_order(srv);
+        sync_now(srv);
     }
     true
+}
+
+/// What is left to do when nothing can keep the process from ending any more.
+pub fn finish_shutdown(srv: &mut Server) {
+    note_end(srv);
 }
 
 /// What time brings: writes that failed are tried again, and rewrites begin that are due.
