@@ -61,6 +61,69 @@ fn a_crash_leaves_a_report() {
     }
 }
 
+/// Waits until the background threads run: on a busy machine the server is there before them.
+fn wait_for_threads(server: &TestServer) {
+    wait_for("the threads", || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("bio_")).count() == 3
+    });
+}
+
+/// Whether the log has the stacks of all threads, of which one is in a DEBUG command.
+fn has_stacks(log: &str) -> bool {
+    let bio = log.lines().filter(|line| line.contains("bioProcessBackgroundJobs)")).count();
+    log.contains("------ STACK TRACE DONE ------") && bio == 3 && log.contains("debugCommand)")
+}
+
+#[test]
+fn a_server_that_hangs_tells_where() {
+    let server = TestServer::start(&["--enable-debug-command", "yes", "--watchdog-period", "200"]);
+    let mut client = server.raw();
+    wait_for_threads(&server);
+    assert_eq!(client.ask(&["DEBUG", "SLEEP", "0.05"]), "+OK");
+    assert_eq!(client.ask(&["DEBUG", "SLEEP", "2"]), "+OK");
+    wait_for("a report", || server.log().contains("STACK TRACE DONE"));
+    let log = server.log();
+    assert_eq!(log.matches("WATCHDOG TIMER EXPIRED").count(), 1, "{log}");
+    assert!(has_stacks(&log), "{log}");
+    assert_eq!(client.ask(&["PING"]), "+PONG");
+    // One that has expired expires again.
+    assert_eq!(client.ask(&["DEBUG", "SLEEP", "2"]), "+OK");
+    wait_for("a report", || server.log().matches("STACK TRACE DONE").count() == 2);
+}
+
+#[test]
+fn sigalrm_asks_for_the_stacks() {
+    let server = TestServer::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.raw();
+    wait_for_threads(&server);
+    client.command(&["DEBUG", "SLEEP", "3"]);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    signal(&server, "-ALRM");
+    wait_for("a report", || server.log().contains("STACK TRACE DONE"));
+    let log = server.log();
+    assert!(log.contains("Received SIGALRM") && has_stacks(&log), "{log}");
+    assert_eq!(client.reply(), "+OK");
+}
+
+#[test]
+fn a_crash_shows_the_stacks_of_all_threads() {
+    for (how, options, code) in [
+        ("SEGFAULT", &[][..], None),
+        ("PANIC", &["--use-exit-on-panic", "yes"], Some(1)),
+        ("ASSERT", &["--use-exit-on-panic", "yes"], Some(1)),
+    ] {
+        let mut server = TestServer::start(&[&["--enable-debug-command", "yes"], options].concat());
+        wait_for_threads(&server);
+        server.raw().command(&["DEBUG", how]);
+        assert_eq!(server.wait(), code, "{how}");
+        let log = server.log();
+        assert!(has_stacks(&log), "{how}: {log}");
+        assert!(!log.contains("Crashed running signal handler"), "{how}: {log}");
+    }
+}
+
 #[test]
 fn listens_on_a_unix_socket_and_on_several_addresses() {
     let server = TestServer::start(&[

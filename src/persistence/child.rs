@@ -37,7 +37,7 @@ use nix::unistd::{ForkResult, Pid, pipe2};
 use crate::ds::hashtable::{ResizePolicy, set_resize_policy};
 use crate::io::monotonic;
 use crate::server::config::file::os_error_text;
-use crate::server::{Server, latency, logging, setcpuaffinity, signals};
+use crate::server::{Server, crash, latency, logging, setcpuaffinity, signals};
 
 /// The exit code of a child that was asked to end.
 const ASKED_TO_END: i32 = 255;
@@ -317,6 +317,7 @@ fn become_child(srv: &mut Server, purpose: Purpose) {
         log::warn!("Cannot handle {}: {e}", Signal::SIGUSR1);
     }
     signals::become_child();
+    crash::watchdog::become_child();
     logging::set_role(b'C');
     let child_score = srv.config.oom_score_adj_values.child;
     // What fails is logged where it does, and is no reason not to save.

@@ -10,7 +10,7 @@ use crate::io::monotonic;
 use crate::persistence::{aof, child, save};
 use crate::server::client::ClientFlags;
 use crate::server::networking;
-use crate::server::{Server, signals};
+use crate::server::{Server, crash, signals};
 use crate::zmalloc;
 
 /// Fewest clients looked at in a run: upstream's `CLIENTS_CRON_MIN_ITERATIONS`.
@@ -73,6 +73,7 @@ fn period_ms(srv: &Server) -> u64 {
 
 /// The periodic work.
 fn server_cron(srv: &mut Server) {
+    crash::watchdog::feed();
     srv.cron.hz = wanted_hz(srv);
     sample(srv);
     signals::check(srv);

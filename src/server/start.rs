@@ -146,12 +146,15 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
     // nothing asks for them again.
     process.title = unsafe { TitleArea::capture() };
     let bio_cpulist = config.bio_cpulist.clone();
-    let bind_thread = move || bio_cpulist.iter().for_each(|list| setcpuaffinity::bind_thread(list));
+    let prepare_thread = move || {
+        bio_cpulist.iter().for_each(|list| setcpuaffinity::bind_thread(list));
+        crash::prepare_thread();
+    };
     let dbs = (0..config.databases as usize).map(Db::new).collect();
     let el = EventLoop::new().map_err(|e| format!("Can't create the event loop: {e}"))?;
     let waker = Waker::new(el.registry(), networking::WAKER_TOKEN);
     let waker = waker.map_err(|e| format!("Can't create the event loop: {e}"))?;
-    let bio = Bio::start_with(bind_thread, Some(waker));
+    let bio = Bio::start_with(prepare_thread, Some(waker));
     let bio = bio.map_err(|e| format!("Can't initialize Background Jobs: {e}"))?;
     Ok(Server {
         commands,
@@ -186,6 +189,7 @@ pub(crate) fn build(config: Config) -> Result<Server, String> {
 fn start(srv: &mut Server, background: bool) -> i32 {
     signals::install();
     crash::install(srv);
+    crash::watchdog::configure(srv);
     logging::set_role(b'M');
     log::info!("monotonic clock: {}", monotonic::source_name());
     srv.refresh_slow_threshold();

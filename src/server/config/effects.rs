@@ -44,6 +44,10 @@ pub fn apply_effect(srv: &mut Server, effect: Effect) -> Result<(), String> {
             crash::install(srv);
             Ok(())
         }
+        Effect::Watchdog => {
+            crash::watchdog::configure(srv);
+            Ok(())
+        }
         Effect::LocaleCollate => fixed(set_collation(&srv.config.locale_collate), "Invalid locale name"),
         Effect::JemallocBgThread => {
             apply_jemalloc_bg_thread(&srv.config);

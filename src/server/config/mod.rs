@@ -104,6 +104,8 @@ pub enum Effect {
     OomScore,
     /// Catch crashes to report them, or stop doing so.
     CrashLog,
+    /// Expect turns of the cron as often as that.
+    Watchdog,
     /// Change the order in which texts sort.
     LocaleCollate,
     /// Start or stop the allocator's background thread.

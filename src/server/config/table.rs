@@ -201,6 +201,8 @@ directives! {
     "crash-memcheck-enabled" crash_memcheck_enabled: bool = true, YesNo, [NoEffect];
     /// End with exit code 1 after a panic, and not by a signal, so that tools which watch the exit see it. For tests.
     "use-exit-on-panic" use_exit_on_panic: bool = false, YesNo, [Hidden];
+    /// Milliseconds after which the stacks of a server whose loop does not turn are logged; 0: never.
+    "watchdog-period" watchdog_period: u32 = 0, Int { min: 0, max: INT_MAX }, [Hidden] => Watchdog;
     /// Show the logo even if the log is no terminal.
     "always-show-logo" always_show_logo: bool = false, YesNo, [Immutable];
     /// Keep clients' data out of the log.

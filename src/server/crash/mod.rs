@@ -1,7 +1,8 @@
 //! What the server says before it dies of a bug: the crash report in the log.
 //!
 //! A panic reports from the panic hook; SIGSEGV, SIGBUS, SIGFPE, SIGILL and SIGABRT report from a signal handler.
-//! `report.rs` writes the sections, `registers.rs` reads the processor's state.
+//! `report.rs` writes the sections, `registers.rs` reads the processor's state, and `stacks.rs` walks the stacks of all
+//! threads. Those are also written of a server that goes on, which is what `watchdog.rs` is about.
 //!
 //! # What the handler may do
 //!
@@ -25,6 +26,8 @@
 
 mod registers;
 mod report;
+mod stacks;
+pub mod watchdog;
 
 use std::ffi::{c_int, c_void};
 use std::panic::PanicHookInfo;
@@ -63,7 +66,9 @@ pub fn install(srv: &mut Server) {
     static ONCE: Once = Once::new();
     SERVER.store(srv, Ordering::Release);
     ONCE.call_once(|| {
-        prepare_stack();
+        prepare_thread();
+        stacks::install();
+        watchdog::install();
         let default_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if !report_panic(info) {
@@ -94,8 +99,8 @@ fn set_handler(handler: SigHandler) {
     }
 }
 
-/// Gives this thread's signal handlers a stack of their own.
-fn prepare_stack() {
+/// Gives this thread's crashes a stack of their own to be reported on.
+pub fn prepare_thread() {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: new memory is asked for, at an address of the system's choice.
     let memory = unsafe { libc::mmap(ptr::null_mut(), STACK_SIZE, protection, flags, -1, 0) };
@@ -103,7 +108,7 @@ fn prepare_stack() {
         return;
     }
     let stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: STACK_SIZE };
-    // SAFETY: the memory is ours alone, has that size, and is never given back.
+    // SAFETY: the memory is this thread's alone, has that size, and is never given back.
     unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
 }
 

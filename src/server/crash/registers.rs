@@ -35,15 +35,42 @@ impl Fault {
                 (info.si_code == libc::SI_USER).then(|| (info.si_pid(), info.si_uid())),
             )
         };
-        let (pc, sp, registers) = machine(context);
-        Fault { signal, code: info.si_code, address, sender, pc, sp, registers }
+        let [pc, sp] = counters(context).map_or([None; 2], |counters| counters.map(Some));
+        Fault { signal, code: info.si_code, address, sender, pc, sp, registers: registers(context) }
     }
 }
 
-type Machine = (Option<usize>, Option<usize>, Vec<(String, u64)>);
+/// Where the code was interrupted that a signal handler was called in, if that is known. It may be called by the handler.
+///
+/// # Safety
+/// The pointer is the one that a handler installed with `SA_SIGINFO` was called with, and it has not returned.
+pub(super) unsafe fn program_counter(context: *const c_void) -> Option<usize> {
+    // SAFETY: the caller's promise; `ucontext_t` is what the kernel passes.
+    counters(unsafe { &*context.cast::<libc::ucontext_t>() }).map(|[pc, _]| pc)
+}
+
+/// Program counter and stack pointer.
+#[cfg(target_arch = "x86_64")]
+fn counters(context: &libc::ucontext_t) -> Option<[usize; 2]> {
+    Some([libc::REG_RIP, libc::REG_RSP].map(|register| context.uc_mcontext.gregs[register as usize] as usize))
+}
+
+/// Program counter and stack pointer.
+#[cfg(target_arch = "aarch64")]
+fn counters(context: &libc::ucontext_t) -> Option<[usize; 2]> {
+    Some([context.uc_mcontext.pc as usize, context.uc_mcontext.sp as usize])
+}
+
+/// Program counter and stack pointer, which nobody has told this code how to find.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn counters(_context: &libc::ucontext_t) -> Option<[usize; 2]> {
+    None
+}
+
+type Registers = Vec<(String, u64)>;
 
 #[cfg(target_arch = "x86_64")]
-fn machine(context: &libc::ucontext_t) -> Machine {
+fn registers(context: &libc::ucontext_t) -> Registers {
     const NAMES: [(&str, c_int); 19] = [
         ("RAX", libc::REG_RAX),
         ("RBX", libc::REG_RBX),
@@ -66,14 +93,13 @@ fn machine(context: &libc::ucontext_t) -> Machine {
         ("CSGSFS", libc::REG_CSGSFS),
     ];
     let value = |register: c_int| context.uc_mcontext.gregs[register as usize] as u64;
-    let registers = NAMES.iter().map(|(name, register)| ((*name).into(), value(*register))).collect();
-    (Some(value(libc::REG_RIP) as usize), Some(value(libc::REG_RSP) as usize), registers)
+    NAMES.iter().map(|(name, register)| ((*name).into(), value(*register))).collect()
 }
 
 #[cfg(target_arch = "aarch64")]
-fn machine(context: &libc::ucontext_t) -> Machine {
+fn registers(context: &libc::ucontext_t) -> Registers {
     let machine = &context.uc_mcontext;
-    let mut registers: Vec<(String, u64)> =
+    let mut registers: Registers =
         machine.regs.iter().enumerate().map(|(n, value)| (format!("X{n:<2}"), *value)).collect();
     registers.extend([
         ("pc".into(), machine.pc),
@@ -81,12 +107,12 @@ fn machine(context: &libc::ucontext_t) -> Machine {
         ("pstate".into(), machine.pstate),
         ("fault_address".into(), machine.fault_address),
     ]);
-    (Some(machine.pc as usize), Some(machine.sp as usize), registers)
+    registers
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn machine(_context: &libc::ucontext_t) -> Machine {
-    (None, None, Vec::new())
+fn registers(_context: &libc::ucontext_t) -> Registers {
+    Vec::new()
 }
 
 /// Up to `most` words from the stack pointer on, with their addresses. Memory that cannot be read ends the list: it

@@ -3,7 +3,6 @@
 //! The markers are upstream's, because people and tools look for them.
 
 use std::any::Any;
-use std::backtrace::Backtrace;
 use std::ffi::c_int;
 use std::fmt::Write;
 use std::panic::PanicHookInfo;
@@ -15,6 +14,7 @@ use crate::server::version::{OCHRE_VERSION, REDIS_VERSION};
 use crate::server::{Client, Server, client_cmd, info, logging, process};
 
 use super::registers::{self, Fault};
+use super::stacks;
 
 /// Words of the stack that are shown.
 const STACK_WORDS: usize = 16;
@@ -45,6 +45,14 @@ impl Cause {
             None => Cause::Panic { text, place },
         }
     }
+
+    /// Where this thread was interrupted, if it was.
+    fn pc(&self) -> Option<usize> {
+        match self {
+            Cause::Signal(fault) => fault.pc,
+            Cause::Assertion { .. } | Cause::Panic { .. } => None,
+        }
+    }
 }
 
 /// What a panic says. A text that was put together may hold data of users; a fixed one does not.
@@ -66,7 +74,7 @@ pub(super) fn write(cause: &Cause, srv: Option<&Server>, c: Option<&Client>) {
     let hide = srv.is_none_or(|srv| srv.config.hide_user_data_from_log);
     logging::write_raw("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n");
     write_cause(cause, c, hide);
-    write_stack_trace(cause);
+    stacks::write(cause.pc());
     if let Cause::Signal(fault) = cause {
         write_registers(fault, hide);
     }
@@ -144,20 +152,6 @@ fn shown_args(c: &Client, hide: bool) -> Vec<String> {
             String::from_utf8_lossy(&quoted).into_owned()
         })
         .collect()
-}
-
-fn write_stack_trace(cause: &Cause) {
-    title("STACK TRACE");
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    if let Cause::Signal(Fault { pc: Some(pc), .. }) = cause {
-        let _ = writeln!(text, "EIP:\n[{pc:#x}]");
-    }
-    let comm = std::fs::read_to_string("/proc/thread-self/comm").unwrap_or_default();
-    let _ = writeln!(text, "\n{} {}", nix::unistd::gettid(), comm.trim_end());
-    logging::write_raw(&text);
-    logging::write_raw(&format!("{}\n", Backtrace::force_capture()));
-    title("STACK TRACE DONE");
 }
 
 fn write_registers(fault: &Fault, hide: bool) {
