@@ -12,6 +12,7 @@ use common::disk::SmallDisk;
 use common::{RawClient, TestServer, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rand::Rng;
 
 /// Starts a server that works in `dir`, with whatever file is there.
 fn start_in(dir: &Path, args: &[&str]) -> TestServer {
@@ -458,4 +459,149 @@ fn a_directory_that_takes_no_file_is_no_end() {
     wait_for_child_to_end(&mut c);
     assert_eq!(info_text(&mut c, "rdb_last_bgsave_status"), "err");
     assert!(server.log().contains("Failed opening the temp RDB file temp-"), "{}", server.log());
+}
+
+/// Makes values with pages of their own: of each type, and of each way to hold them.
+fn make_large_values(c: &mut RawClient) {
+    let text = |len: usize| -> String {
+        let mut rng = rand::rng();
+        (0..len).map(|_| char::from(rng.random_range(b'a'..=b'z'))).collect()
+    };
+    for limit in ["set-max-intset-entries", "hash-max-listpack-entries", "zset-max-listpack-entries"] {
+        c.ask(&["CONFIG", "SET", limit, "5000"]);
+    }
+    for n in 0..20 {
+        for (kind, len) in [("inline", 10_000), ("block", 40_000), ("large", 300_000)] {
+            c.ask(&["SET", &format!("{kind}{n}"), &text(len + n)]);
+        }
+        c.ask(&["RPUSH", "packed", &text(3000)]);
+        c.ask(&["RPUSH", "plain", &text(50_000)]);
+        c.ask(&["RPUSH", "compressed", &"x".repeat(20_000), &text(9_000)]);
+        c.ask(&["SADD", "members", &text(20_000)]);
+        c.ask(&["ZADD", "scored", &n.to_string(), &text(20_000)]);
+        c.ask(&["HSET", "fields", &text(10_000), &text(40_000)]);
+        c.ask(&["HSET", "fields", &text(10), &text(10_000)]);
+        c.ask(&["XADD", "stream", "*", &text(5_000), &text(5_000)]);
+    }
+    for n in 0..3000 {
+        let number = n.to_string();
+        c.ask(&["SADD", "numbers", &format!("{n}000000")]);
+        c.ask(&["SADD", "names", &format!("name {n}")]);
+        c.ask(&["HSET", "listpack", &number, "v"]);
+        c.ask(&["ZADD", "zlistpack", &number, &number]);
+    }
+    // Two keys may share one block.
+    c.ask(&["COPY", "large0", "copied"]);
+    c.ask(&["COPY", "plain", "copied list"]);
+    c.ask(&["COPY", "fields", "copied hash"]);
+}
+
+#[test]
+fn what_a_child_forgets_is_written() {
+    let args = ["--save", "", "--appendonly", "yes", "--list-compress-depth", "1", "--rdbcompression", "no"];
+    let server = TestServer::start(&[&args[..], &["--enable-debug-command", "yes"]].concat());
+    let mut c = server.raw();
+    make_large_values(&mut c);
+    let digest = c.ask(&["DEBUG", "DIGEST"]);
+    // Replies and requests that wait are in no child's way.
+    let mut reader = server.raw();
+    (0..50).for_each(|_| reader.command(&["GET", "large1"]));
+    let mut writer = server.raw();
+    writer.send(format!("*2\r\n$200000\r\n{}", "x".repeat(100_000)).as_bytes());
+    assert_eq!(c.ask(&["BGSAVE"]), "+Background saving started");
+    wait_for_child_to_end(&mut c);
+    assert_eq!(info_text(&mut c, "rdb_last_bgsave_status"), "ok");
+    assert_eq!(c.ask(&["DEBUG", "DIGEST"]), digest, "the parent has all of it");
+    assert_eq!(c.ask(&["DEBUG", "RELOAD", "NOSAVE"]), "+OK");
+    assert_eq!(c.ask(&["DEBUG", "DIGEST"]), digest);
+    for preamble in ["yes", "no"] {
+        c.ask(&["CONFIG", "SET", "aof-use-rdb-preamble", preamble]);
+        assert_eq!(c.ask(&["BGREWRITEAOF"]), "+Background append only file rewriting started");
+        wait_for("the rewrite", || info_text(&mut c, "aof_rewrite_in_progress") == "0");
+        assert_eq!(info_text(&mut c, "aof_last_bgrewrite_status"), "ok");
+        assert_eq!(c.ask(&["DEBUG", "LOADAOF"]), "+OK");
+        assert_eq!(c.ask(&["DEBUG", "DIGEST"]), digest, "with a preamble: {preamble}");
+    }
+    assert_eq!((0..50).filter(|_| reader.reply().len() == 300_001).count(), 50);
+}
+
+/// Bytes that a process has for itself.
+fn private_dirty(pid: u32) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = maps.lines().find_map(|line| line.strip_prefix("Private_Dirty:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn what_a_child_has_written_is_not_copied_any_more() {
+    const VALUES: usize = 400;
+    const BYTES: usize = 100_000;
+    let args = ["--save", "", "--enable-debug-command", "yes", "--rdbcompression", "no"];
+    let server = TestServer::start(&args);
+    let mut c = server.raw();
+    let filler = "x".repeat(BYTES);
+    (0..VALUES).for_each(|n| drop(c.ask(&["SET", &n.to_string(), &filler])));
+    let script = format!("for n = 0, {} do redis.call('SETRANGE', n, 0, ARGV[1]) end", VALUES - 1);
+    let overwrite = |c: &mut RawClient| drop(c.ask(&["EVAL", &script, "0", &filler]));
+    // From now on it happens in place.
+    overwrite(&mut c);
+    // The child has two seconds' work; most of it is done when all values change, or nearly none.
+    let mut copied = [0; 2];
+    for (quarters, copied) in [0, 3].into_iter().zip(&mut copied) {
+        c.ask(&["CONFIG", "SET", "rdb-key-save-delay", "5000"]);
+        assert_eq!(c.ask(&["BGSAVE"]), "+Background saving started");
+        let child = child_of(&server);
+        let file = server.dir.path().join(format!("temp-{child}.rdb"));
+        let written = || fs::metadata(&file).map_or(0, |meta| meta.len() as usize);
+        wait_for("the child's work", || written() >= VALUES * BYTES * quarters / 4);
+        overwrite(&mut c);
+        *copied = private_dirty(child);
+        wait_for_child_to_end(&mut c);
+    }
+    let [early, late] = copied;
+    assert!(early > VALUES * BYTES / 2, "the test shows nothing: {early}");
+    assert!(late < early / 2, "{late} of {early}");
+}
+
+#[test]
+fn a_shutdown_syncs_the_append_only_file_before_it_saves() {
+    let mut server = TestServer::start(&["--appendonly", "yes", "--save", "3600 1"]);
+    let mut c = server.raw();
+    c.ask(&["SET", "k", "v"]);
+    c.command(&["SHUTDOWN"]);
+    assert_eq!(server.wait(), Some(0));
+    let log = server.log();
+    let lines = [
+        "User requested shutdown...",
+        "Calling fsync() on the AOF file.",
+        "Saving the final RDB snapshot before exiting.",
+        "DB saved on disk",
+        "Redis is now ready to exit, bye bye...",
+    ];
+    let places: Vec<usize> =
+        lines.iter().map(|line| log.find(line).unwrap_or_else(|| panic!("no {line} in {log}"))).collect();
+    assert!(places.is_sorted(), "{log}");
+    let manifest =
+        fs::read_to_string(server.dir.path().join("appendonlydir/appendonly.aof.manifest")).unwrap();
+    assert!(manifest.contains("endoffset"), "{manifest}");
+}
+
+#[test]
+fn a_shutdown_that_fails_leaves_the_append_only_file_open() {
+    let args = ["--appendonly", "yes", "--save", "3600 1", "--enable-protected-configs", "yes"];
+    let mut server = TestServer::start(&args);
+    let mut c = server.raw();
+    let dir = server.dir.path().to_owned();
+    c.ask(&["SET", "k", "v"]);
+    // A directory is in the way of the file.
+    fs::create_dir(dir.join("dump.rdb")).unwrap();
+    assert_eq!(c.ask(&["SHUTDOWN"]), "-ERR Errors trying to SHUTDOWN. Check logs.");
+    let manifest = dir.join("appendonlydir/appendonly.aof.manifest");
+    assert!(!fs::read_to_string(&manifest).unwrap().contains("endoffset"), "it has not ended");
+    c.ask(&["SET", "k", "w"]);
+    fs::remove_dir(dir.join("dump.rdb")).unwrap();
+    c.command(&["SHUTDOWN"]);
+    assert_eq!(server.wait(), Some(0), "{}", server.log());
+    let server = TestServer::start(&["--dir", dir.to_str().unwrap(), "--appendonly", "yes"]);
+    wait_for("the load", || server.raw().ask(&["GET", "k"]) == "w");
 }

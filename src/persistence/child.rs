@@ -36,6 +36,7 @@ use nix::unistd::{ForkResult, Pid, pipe2};
 
 use crate::ds::hashtable::{ResizePolicy, set_resize_policy};
 use crate::io::monotonic;
+use crate::persistence::dismiss::Dismissal;
 use crate::server::config::file::os_error_text;
 use crate::server::{Server, crash, latency, logging, setcpuaffinity, signals};
 
@@ -276,7 +277,11 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
             drop(reader);
             die_with(parent);
             become_child(srv, purpose);
-            Ok(Forked::Child(ChildPipe::new(writer, purpose)))
+            // SAFETY: what `fork` makes shares its memory by copies on write alone. A child leaves by `exit`, and those who write
+            // hand over what they are done with.
+            let dismissal = unsafe { Dismissal::new() };
+            dismissal.clients(srv);
+            Ok(Forked::Child(ChildPipe::new(writer, purpose, dismissal)))
         }
         ForkResult::Parent { child } => {
             let fork_us = monotonic::now_ns().saturating_sub(begun_ns) / 1000;
@@ -352,6 +357,7 @@ pub struct ChildPipe {
     purpose: Purpose,
     next_report_ns: u64,
     copied: Copied,
+    dismissal: Dismissal,
 }
 
 /// How much memory was copied, as measured so far.
@@ -387,9 +393,14 @@ impl Copied {
 }
 
 impl ChildPipe {
-    fn new(pipe: OwnedFd, purpose: Purpose) -> ChildPipe {
+    fn new(pipe: OwnedFd, purpose: Purpose, dismissal: Dismissal) -> ChildPipe {
         let next_report_ns = monotonic::now_ns() + REPORT_NS;
-        ChildPipe { pipe: pipe.into(), purpose, next_report_ns, copied: Copied::default() }
+        ChildPipe { pipe: pipe.into(), purpose, next_report_ns, copied: Copied::default(), dismissal }
+    }
+
+    /// The child's right to give back the memory of what it has written.
+    pub fn dismissal(&self) -> Dismissal {
+        self.dismissal
     }
 
     /// Tells the parent that so many keys are written. To be called every so many keys: it reports once a second.

@@ -3,6 +3,7 @@
 //! | file         | what it does                                                             |
 //! |--------------|--------------------------------------------------------------------------|
 //! | `child.rs`   | forks the process that writes while the server goes on, and follows it   |
+//! | `dismiss.rs` | what a child does so that less memory is copied                          |
 //! | `save.rs`    | RDB files: SAVE, BGSAVE, save points, what becomes of a finished child    |
 //! | `loading.rs` | the state of a server that is loading, and what it serves meanwhile       |
 //! | `dump.rs`    | DUMP and RESTORE                                                         |
@@ -16,6 +17,7 @@
 
 pub mod aof;
 pub mod child;
+pub mod dismiss;
 pub mod dump;
 pub mod loading;
 pub mod migrate;

@@ -20,6 +20,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::child::{self, ChildPipe, End, Forked, Purpose};
+use super::dismiss::Dismissal;
 use super::{loading, rdb};
 use crate::io::bio::JobKind;
 use crate::server::config::file::os_error_text;
@@ -102,11 +103,17 @@ pub struct Failed;
 
 // ---- writing ----
 
-/// Writes the dataset to its file. `keep_cached` leaves the file in the system's cache, for a server that starts soon.
-fn write(srv: &Server, keep_cached: bool, progress: &mut dyn FnMut(u64)) -> Result<(), Failed> {
+/// Writes the dataset to its file. `keep_cached` leaves the file in the system's cache, for a server that starts soon;
+/// `dismissal` is a child's.
+fn write(
+    srv: &Server,
+    keep_cached: bool,
+    dismissal: Option<Dismissal>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Failed> {
     let temp = PathBuf::from(format!("temp-{}.rdb", std::process::id()));
     let target = &srv.config.dbfilename;
-    write_temp(srv, &temp, keep_cached, progress)?;
+    write_temp(srv, &temp, keep_cached, dismissal, progress)?;
     if let Err(e) = std::fs::rename(&temp, target) {
         log::warn!(
             "Error moving temp DB file {} on the final destination {} (in server root dir {}): {}",
@@ -131,6 +138,7 @@ fn write_temp(
     srv: &Server,
     temp: &Path,
     keep_cached: bool,
+    dismissal: Option<Dismissal>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Failed> {
     let file = File::create(temp).map_err(|e| {
@@ -146,6 +154,7 @@ fn write_temp(
         SyncedFile { file, incremental: srv.config.rdb_save_incremental_fsync, written: 0, synced: 0 };
     let mut options = rdb::SaveOptions::of(srv);
     options.key_delay_us = srv.config.rdb_key_save_delay.into();
+    options.dismissal = dismissal;
     let saved = rdb::save(&mut file, &rdb::Dataset::of(srv), &options, &mut |keys, _| progress(keys));
     let written = saved
         .map_err(|error| ("rdbSaveRio", error))
@@ -231,7 +240,7 @@ pub fn save_last(srv: &mut Server) -> Result<(), Failed> {
 }
 
 fn save_with(srv: &mut Server, keep_cached: bool) -> Result<(), Failed> {
-    write(srv, keep_cached, &mut |_| ())?;
+    write(srv, keep_cached, None, &mut |_| ())?;
     let changes = srv.stats.dirty;
     srv.persistence.rdb.note_file(changes);
     srv.clock.update();
@@ -267,7 +276,7 @@ pub fn save_in_background(srv: &mut Server) -> Result<(), Failed> {
 }
 
 fn be_child(srv: &Server, mut pipe: ChildPipe) -> ! {
-    let written = write(srv, false, &mut |keys| {
+    let written = write(srv, false, Some(pipe.dismissal()), &mut |keys| {
         if keys.is_multiple_of(KEYS_PER_LOOK) {
             pipe.progress(keys);
         }

@@ -76,6 +76,15 @@ impl Out {
         self.resp3 = on;
     }
 
+    /// The memory of what waits to be sent, as far as it is this client's alone.
+    pub fn blocks(&self) -> impl Iterator<Item = &[u8]> {
+        let own = self.queue.iter().filter_map(|chunk| match chunk {
+            Chunk::Owned(bytes) => Some(bytes.as_slice()),
+            Chunk::Shared(_) => None,
+        });
+        own.chain([self.tail.as_slice()])
+    }
+
     // ---- replies ----
 
     /// `+OK`.

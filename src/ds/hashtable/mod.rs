@@ -172,6 +172,11 @@ impl<E: Element> HashTable<E> {
         self.storage.bytes(self.buckets as usize) + self.overflow.bytes()
     }
 
+    /// The memory of the buckets, for what has no use for the table any more.
+    pub fn blocks(&self) -> impl Iterator<Item = std::ptr::NonNull<[u8]>> {
+        self.storage.blocks(self.buckets as usize)
+    }
+
     /// The element with this key.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<ElementRef<'_, E>> {

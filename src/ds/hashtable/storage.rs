@@ -88,6 +88,19 @@ impl Storage {
         BucketPtr::new(bucket.as_ptr())
     }
 
+    /// The memory of `buckets` buckets.
+    pub(super) fn blocks(&self, buckets: usize) -> impl Iterator<Item = NonNull<[u8]>> {
+        let segment = move |index: usize| {
+            let first = match self {
+                Self::One(first) => *first,
+                Self::Many(segments) => segments[index].buckets,
+            };
+            let len = (buckets - index * SEGMENT).min(SEGMENT) * size_of::<Bucket>();
+            NonNull::slice_from_raw_parts(first.cast(), len)
+        };
+        (0..segments_for(buckets)).map(segment)
+    }
+
     /// Makes room for one more than `buckets`; `marked` is the number of marked elements of the whole table.
     pub(super) fn extend(&mut self, buckets: usize, marked: usize) {
         if capacity_for(buckets) == capacity_for(buckets + 1) {

@@ -21,6 +21,7 @@ use std::ops::ControlFlow;
 use crate::db::object::stream::{Consumer, Group, StreamId};
 use crate::db::object::{Collection, EntryRef, Hash, List, Set, Stream, Type, ZSet, zset};
 use crate::ds::numbers::format_f64;
+use crate::persistence::dismiss::Dismissal;
 use crate::persistence::rdb::Dataset;
 use crate::server::Server;
 
@@ -36,11 +37,16 @@ const CHUNK: usize = 256 * 1024;
 pub const KEYS_PER_REPORT: u64 = 1024;
 
 /// Writes the whole dataset. `progress` is called with the number of keys that are done, every so many, and may tell to wait
-/// behind each key.
+/// behind each key. A child has its dismissal.
 ///
 /// # Errors
 /// What `out` says.
-pub fn write_dataset(srv: &Server, out: &mut dyn Write, progress: &mut dyn FnMut(u64)) -> io::Result<()> {
+pub fn write_dataset(
+    srv: &Server,
+    out: &mut dyn Write,
+    dismissal: Option<Dismissal>,
+    progress: &mut dyn FnMut(u64),
+) -> io::Result<()> {
     let mut buf = Vec::with_capacity(CHUNK + CHUNK / 4);
     if srv.config.aof_timestamp_enabled {
         let now_s = crate::server::time::unix_us() / 1_000_000;
@@ -54,6 +60,9 @@ pub fn write_dataset(srv: &Server, out: &mut dyn Write, progress: &mut dyn FnMut
         put_command(&mut buf, [&b"SELECT"[..], db.id.to_string().as_bytes()].into_iter());
         for entry in db.keys.iter() {
             write_key(&mut buf, out, entry)?;
+            if let Some(dismissal) = dismissal {
+                dismissal.entry(entry);
+            }
             keys += 1;
             if keys % KEYS_PER_REPORT == 0 {
                 progress(keys);

@@ -392,16 +392,18 @@ impl Write for Syncing {
 /// Writes the dataset as `aof-use-rdb-preamble` has it.
 fn write_dataset(srv: &Server, out: &mut Syncing, pipe: Option<&mut ChildPipe>) -> io::Result<()> {
     let mut pipe = pipe;
+    let dismissal = pipe.as_ref().map(|pipe| pipe.dismissal());
     let mut report = |keys: u64| {
         if let Some(pipe) = &mut pipe {
             pipe.progress(keys);
         }
     };
     if !srv.config.aof_use_rdb_preamble {
-        return commands::write_dataset(srv, out, &mut report);
+        return commands::write_dataset(srv, out, dismissal, &mut report);
     }
     let mut options = SaveOptions::of(srv);
     options.aof_base = true;
+    options.dismissal = dismissal;
     options.key_delay_us = srv.config.rdb_key_save_delay.into();
     let saved = rdb::save(out, &Dataset::of(srv), &options, &mut |keys, _| {
         if keys.is_multiple_of(commands::KEYS_PER_REPORT) {

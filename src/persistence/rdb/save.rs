@@ -9,6 +9,7 @@ use super::format::{opcode, version_for};
 use crate::db::Db;
 use crate::db::evict::{self, Lfu};
 use crate::db::object::EntryRef;
+use crate::persistence::dismiss::Dismissal;
 use crate::persistence::rio::Writer;
 use crate::server::Server;
 use crate::server::config::{EvictionPolicy, RdbVersion};
@@ -62,6 +63,8 @@ pub struct SaveOptions {
     pub key_delay_us: i64,
     /// Which clock of the keys goes with them.
     pub clocks: Clocks,
+    /// The right to give back the memory of what is written, of a child.
+    pub dismissal: Option<Dismissal>,
 }
 
 impl SaveOptions {
@@ -83,6 +86,7 @@ impl SaveOptions {
             replication: None,
             key_delay_us: 0,
             clocks,
+            dismissal: None,
         }
     }
 }
@@ -163,6 +167,9 @@ impl File<'_, '_> {
             self.key(entry);
             self.keys += 1;
             self.to.out.check()?;
+            if let Some(dismissal) = self.options.dismissal {
+                dismissal.entry(entry);
+            }
             self.delay();
             progress(self.keys, self.to.out.written());
         }

@@ -90,6 +90,12 @@ impl Input {
         self.len() + self.free() + partial
     }
 
+    /// The memory of what was received.
+    pub fn blocks(&self) -> impl Iterator<Item = &[u8]> {
+        let big = self.big.as_ref().map(|big| big.bytes.as_slice());
+        [self.rest.as_slice()].into_iter().chain(big)
+    }
+
     /// Keeps `bytes` as the remainder.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
         debug_assert!(self.rest.is_empty());
