@@ -9,6 +9,7 @@
 //! passes. `OCHRE_DIFFERENTIAL_SECONDS` sets how long it takes; a failure prints the seed, which
 //! `OCHRE_DIFFERENTIAL_SEED` takes.
 
+mod append_only;
 #[path = "../common/mod.rs"]
 mod common;
 mod grammar;

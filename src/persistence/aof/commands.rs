@@ -13,8 +13,12 @@
 //! | stream     | an `XADD` for each entry, `XSETID`; `XGROUP CREATE` for each group, and for each of its consumers `XCLAIM` for each entry that is pending, or `XGROUP CREATECONSUMER` |
 //! | expiry     | `PEXPIREAT`                                                                                   |
 //!
+//! XCLAIM refuses to make an entry pending that is not in the stream. Those which are pending and deleted are therefore added
+//! first, claimed, and trimmed away again, before the stream is made that there is. Upstream loses them.
+//!
 //! Functions come first, as `FUNCTION LOAD` with the source of each library.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
@@ -198,9 +202,36 @@ fn write_hash(batch: &mut Batch<'_>, hash: &Hash) {
     }
 }
 
+/// The ids that are pending in some group and whose entries are gone, in order.
+fn pending_without_entry(stream: &Stream) -> BTreeSet<StreamId> {
+    let pending = stream.groups.iter().flat_map(|(_, group)| group.pending().iter());
+    pending.map(|(id, _)| id).filter(|id| stream.log.get(*id).is_none()).collect()
+}
+
+/// Makes all groups, and what is pending in them of entries that are gone. XCLAIM refuses those; so they are there while it
+/// runs. What follows begins with an empty stream again.
+fn write_pending_without_entry(batch: &mut Batch<'_>, stream: &Stream, gone: &BTreeSet<StreamId>) {
+    let key = batch.key;
+    for id in gone {
+        batch.command(&[b"XADD", key, &id.to_text(), b"x", b"y"]);
+    }
+    for (name, group) in stream.groups.iter() {
+        batch.command(&[b"XGROUP", b"CREATE", key, name, b"0"]);
+        for consumer in group.consumers() {
+            write_pending(batch, name, group, consumer, |id| gone.contains(&id));
+        }
+    }
+    batch.command(&[b"XTRIM", key, b"MAXLEN", b"0"]);
+    batch.command(&[b"XSETID", key, b"0-0"]);
+}
+
 fn write_stream(batch: &mut Batch<'_>, stream: &Stream) {
     let key = batch.key;
     let counters = stream.log.counters();
+    let gone = pending_without_entry(stream);
+    if !gone.is_empty() {
+        write_pending_without_entry(batch, stream, &gone);
+    }
     for entry in stream.log.range(StreamId::MIN, StreamId::MAX) {
         let fields: Vec<(Vec<u8>, Vec<u8>)> =
             entry.fields.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
@@ -219,27 +250,35 @@ fn write_stream(batch: &mut Batch<'_>, stream: &Stream) {
     let deleted = counters.max_deleted_id.to_text();
     batch.command(&[b"XSETID", key, &last, b"ENTRIESADDED", added.as_bytes(), b"MAXDELETEDID", &deleted]);
     for (name, group) in stream.groups.iter() {
-        write_group(batch, name, group);
+        write_group(batch, name, group, &gone);
     }
 }
 
-fn write_group(batch: &mut Batch<'_>, name: &[u8], group: &Group) {
+fn write_group(batch: &mut Batch<'_>, name: &[u8], group: &Group, gone: &BTreeSet<StreamId>) {
     let key = batch.key;
     let read = group.entries_read.map_or("-1".to_owned(), |read| read.to_string());
     let last = group.last_id.to_text();
-    batch.command(&[b"XGROUP", b"CREATE", key, name, &last, b"ENTRIESREAD", read.as_bytes()]);
+    let subcommand: &[u8] = if gone.is_empty() { b"CREATE" } else { b"SETID" };
+    batch.command(&[b"XGROUP", subcommand, key, name, &last, b"ENTRIESREAD", read.as_bytes()]);
     for consumer in group.consumers() {
         if consumer.pending().is_empty() {
             batch.command(&[b"XGROUP", b"CREATECONSUMER", key, name, consumer.name()]);
         } else {
-            write_pending(batch, name, group, consumer);
+            write_pending(batch, name, group, consumer, |id| !gone.contains(&id));
         }
     }
 }
 
-fn write_pending(batch: &mut Batch<'_>, name: &[u8], group: &Group, consumer: &Consumer) {
+/// What is pending for a consumer of the ids that are `wanted`.
+fn write_pending(
+    batch: &mut Batch<'_>,
+    name: &[u8],
+    group: &Group,
+    consumer: &Consumer,
+    wanted: impl Fn(StreamId) -> bool,
+) {
     let key = batch.key;
-    for (id, ()) in consumer.pending().iter() {
+    for (id, ()) in consumer.pending().iter().filter(|(id, ())| wanted(*id)) {
         // What is pending for a consumer is pending in its group.
         let Some(nack) = group.pending().get(id) else { continue };
         let (time, count, id) = (nack.delivered_ms.to_string(), nack.deliveries.to_string(), id.to_text());
