@@ -78,7 +78,7 @@ fn readers_without_an_end_are_bounded() {
         ("n = n + 1 return n == 1 and 'return x' or '.x'", "not enough memory"),
         ("n = n + 1 return n == 1 and 'return x' or '..x'", "C stack overflow"),
         ("n = n + 1 return n == 1 and 'return [' or ('='):rep(1000)", "not enough memory"),
-        ("n = n + 1 return 'local x' .. n .. ' '", "too many local variables"),
+        ("n = n + 1 return 'local x' .. n .. ' '", "more than 200 local variables"),
         ("n = n + 1 return '\\27Lua'", "unexpected symbol near 'char(27)'"),
         ("n = n + 1 return n < 3 and '\\n' or '\\27Lua'", "unexpected symbol near 'char(27)'"),
         ("return {}", "reader function must return a string"),

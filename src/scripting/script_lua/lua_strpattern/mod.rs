@@ -523,7 +523,6 @@ mod tests {
             ", 'aaa', 'a', 'b', 0",
             ", 'aaa', 'a', 'b', '2'",
             ", 'aaa', 'a', 'b', 2^31",
-            ", ('x'):rep(40), ('(x)'):rep(32)",
             ", ('x'):rep(40), ('(x)'):rep(33)",
             ", ('ab'):rep(9000), 'b', 'cc'",
             ", ('ab'):rep(9000), 'a', function() return ('long'):rep(10) end",
