@@ -68,6 +68,32 @@ fn a_dataset_survives_a_file() {
 }
 
 #[test]
+fn a_single_large_value_lets_clients_be_served() {
+    let words = |word: fn(u32) -> String| (0..3000).map(word).collect::<Vec<_>>().join(" ");
+    for line in [
+        format!("SADD set {}", words(|i| format!("member:{i}"))),
+        format!("ZADD zset {}", words(|i| format!("{i} member:{i}"))),
+        format!("HSET hash {}", words(|i| format!("field:{i} {i}"))),
+        format!("RPUSH list {}", words(|i| format!("element:{i}"))),
+        format!("SET string {}", "x".repeat(1_000_000)),
+    ] {
+        let mut bench = Bench::new();
+        bench.run(&line);
+        let file = file_of(&bench, &SaveOptions { compress: false, ..SaveOptions::of(&bench.srv) });
+        let mut copy = Bench::new();
+        let options = LoadOptions { interval_bytes: 4096, ..LoadOptions::of(&copy.srv) };
+        let (mut calls, mut told) = (0, 0);
+        let between = &mut |srv: &mut crate::server::Server, offset| {
+            assert!(srv.dbs[0].is_empty() && offset > told);
+            (calls, told) = (calls + 1, offset);
+        };
+        load(&mut copy.srv, &mut &file[..], &options, between).unwrap();
+        assert!(calls > 1, "{}: {calls}", line.split_once(' ').unwrap().0);
+        assert_eq!(copy.run("DEBUG DIGEST"), bench.run("DEBUG DIGEST"));
+    }
+}
+
+#[test]
 fn the_version_is_the_lowest_that_can_hold_the_data() {
     let mut bench = Bench::new();
     bench.run("HSET h a 1");
