@@ -99,11 +99,11 @@ fn recursion() {
 #[test]
 fn patterns_and_strings() {
     check(&[
-        ("return string.find('x', string.rep('(x', 300000))", "too many captures"),
+        ("return string.find(string.rep('x', 40), string.rep('(x', 300000))", "too many captures"),
         ("return string.find(string.rep('x', 60000), string.rep('x?', 60000))", "pattern too complex"),
-        ("return string.find(string.rep('x', 30000), string.rep('x?', 30000))", "*2"),
+        ("return string.find(string.rep('x', 30000), string.rep('x?', 30000))", ":1"),
         ("return string.gsub(string.rep('x', 100000), '', string.rep('y', 100)):len()", ":10100100"),
-        ("return string.find('x', ('%'):rep(100001))", "malformed pattern (ends with '%')"),
+        ("return string.find(('%'):rep(60000), ('%'):rep(100001))", "malformed pattern (ends with '%')"),
         ("table.insert({}, -2^31, 1)", "not enough memory"),
         ("table.insert({}, -2^40, 1)", "not enough memory"),
         ("local t = {1, 2} table.insert(t, -3, 0) return t[-3]", ":0"),
@@ -449,8 +449,9 @@ fn matching_while_a_library_is_loaded_is_bounded() {
     let server = TestServer::start(&[]);
     let mut client = server.raw();
     client.stream.set_read_timeout(Some(10 * LONGEST)).unwrap();
-    let library = "#!lua name=stuck\nlocal x = string.find(string.rep('a', 40), string.rep('a?', 40) .. \
-                   string.rep('a', 40) .. 'b')\nredis.register_function('f', function() return x end)";
+    // There is no `string` yet, but strings have its functions.
+    let library = "#!lua name=stuck\nlocal x = ('a'):rep(40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')\n\
+                   redis.register_function('f', function() return x end)";
     let reply = client.ask(&["FUNCTION", "LOAD", library]);
     assert!(reply.contains("FUNCTION LOAD timeout"), "{reply}");
 }

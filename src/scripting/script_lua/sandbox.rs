@@ -127,6 +127,7 @@ unsafe fn replace_base(l: *mut lua_State) {
             ("loadstring", loadstring),
             ("unpack", unpack),
             ("pcall", pcall),
+            ("xpcall", xpcall),
             ("newproxy", newproxy),
         ] {
             set_function(l, name, function);
@@ -491,6 +492,21 @@ unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
         lua_pushboolean(l, 0);
         lua_insert(l, -2);
         2
+    }
+}
+
+/// `xpcall(f, handler)`, which unlike Lua's own asks for the room of the result that it adds to those of `f`.
+unsafe extern "C-unwind" fn xpcall(l: *mut lua_State) -> c_int {
+    // SAFETY: Lua passes a live state with free slots.
+    unsafe {
+        luaL_checkany(l, 2);
+        lua_settop(l, 2);
+        lua_insert(l, 1);
+        let status = lua_pcall(l, 0, LUA_MULTRET, 1);
+        lua_checkstack(l, 1);
+        lua_pushboolean(l, c_int::from(status == 0));
+        lua_replace(l, 1);
+        lua_gettop(l)
     }
 }
 
