@@ -46,6 +46,7 @@ impl Bench {
 
     /// Runs a command and returns what it leaves for replicas and the append-only file, a command an item. Words that are
     /// times of this test's run are shown as `<time>`.
+    #[cfg(test)]
     pub fn propagated(&mut self, line: &str) -> Vec<String> {
         self.srv.propagation.sent.clear();
         let reply = self.run(line);
@@ -61,6 +62,7 @@ impl Bench {
     }
 
     /// Checks `command -> what it leaves` lines; several commands are parted by `; `, and `nothing` is none.
+    #[cfg(test)]
     pub fn check_propagation(&mut self, text: &str) {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (command, expected) = line.split_once(" -> ").expect("a line has an arrow");
