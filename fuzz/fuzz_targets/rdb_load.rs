@@ -79,7 +79,8 @@ fuzz_target!(|input: (bool, &[u8])| -> Corpus {
         let mut saved = Vec::new();
         let save_options = SaveOptions::of(&server.srv);
         save(&mut saved, &Dataset::of(&server.srv), &save_options, &mut |_, _| {}).expect("memory takes all");
-        let info = load(&mut copy.srv, &mut &saved[..], &options(copy, false), &mut |_, _| {});
+        let options = options(copy, false);
+        let info = load(&mut copy.srv, &mut &saved[..], &options, &mut |_, _| {});
         let info = info.expect("what was saved is loaded");
         if info.expired == 0 && info.empty == 0 {
             assert_eq!(copy.run("DEBUG DIGEST"), server.run("DEBUG DIGEST"));
