@@ -368,29 +368,52 @@ fn a_function_that_has_written_is_not_killed() {
 }
 
 /// The words of each subcommand are upstream's; what is said of them is our own.
+/// The lines of HELP with their commands, and how many lines each has to say.
 #[test]
-fn help_shows_the_subcommands() {
+fn help_has_upstreams_shape() {
     let server = TestServer::start(&[]);
-    let lines: Vec<String> =
-        redis::cmd("FUNCTION").arg("HELP").query(&mut server.client(false)).expect("lines of text");
-    let of_subcommands: Vec<&str> =
-        lines[1..].iter().map(String::as_str).filter(|line| !line.starts_with("    ")).collect();
-    assert_eq!(lines[0], "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let mut client = server.raw();
+    let mut shape = |command: &str| {
+        let header = client.ask(&[command, "HELP"]);
+        let lines: usize = header.strip_prefix('*').unwrap().parse().unwrap();
+        let mut shape = Vec::new();
+        for _ in 0..lines {
+            let line = client.reply();
+            let line = line.strip_prefix('+').unwrap();
+            match line.starts_with("    ") {
+                true => *shape.last_mut().unwrap() += if line.starts_with("    * ") { "*" } else { "-" },
+                false => shape.push(format!("{line} ")),
+            }
+        }
+        shape
+    };
     assert_eq!(
-        of_subcommands,
+        shape("SCRIPT"),
         [
-            "LOAD [REPLACE] <FUNCTION CODE>",
-            "DELETE <LIBRARY NAME>",
-            "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
-            "STATS",
-            "KILL",
-            "FLUSH [ASYNC|SYNC]",
-            "DUMP",
-            "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
-            "HELP",
+            "SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ",
+            "DEBUG (YES|SYNC|NO) -",
+            "EXISTS <sha1> [<sha1> ...] -",
+            "FLUSH [ASYNC|SYNC] ---**",
+            "KILL -",
+            "LOAD <script> -",
+            "HELP -",
         ]
     );
-    assert_eq!(lines.last().map(String::as_str), Some("    Print this help."));
+    assert_eq!(
+        shape("FUNCTION"),
+        [
+            "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are: ",
+            "LOAD [REPLACE] <FUNCTION CODE> -",
+            "DELETE <LIBRARY NAME> -",
+            "LIST [LIBRARYNAME PATTERN] [WITHCODE] -****-",
+            "STATS -***--",
+            "KILL -",
+            "FLUSH [ASYNC|SYNC] ---**",
+            "DUMP -",
+            "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE] --***--",
+            "HELP -",
+        ]
+    );
 }
 
 /// Bytes of a reply.

@@ -336,7 +336,6 @@ fn libraries() {
 /// Holes of Lua 5.1 and of its users that were found over the years, by the numbers under which they are known.
 #[test]
 fn known_holes_are_closed() {
-    const CANNOT: &str = "cannot change a protected metatable";
     let protected = "Attempt to modify a readonly table";
     check(&[
         // CVE-2014-5461: a function of many parameters and `...`, called with none of them near the end of the stack.
@@ -358,9 +357,20 @@ fn known_holes_are_closed() {
         // CVE-2024-31449: a number of digits that has no positive counterpart.
         ("return bit.tohex(65535, -2147483648)", "0000FFFF"),
         // CVE-2024-46981: finalizers that run while the state is in use, or is closed.
-        ("getmetatable(newproxy(true)).__gc = function() end", CANNOT),
-        ("rawset(getmetatable(newproxy(true)), '__gc', function() end) return 'done'", "done"),
-        ("setmetatable({}, {__gc = function() redis.call('SET', 'x', 'y') end}) collectgarbage() return 'done'", "done"),
+        (
+            "getmetatable(newproxy(true)).__gc = function() redis.call('SET', 'x', 'y') end
+             rawset(getmetatable(newproxy(true)), '__gc', error) setmetatable({}, {__gc = error})
+             collectgarbage() return redis.call('EXISTS', 'x')",
+            ":0",
+        ),
+        (
+            "local function deep(n)
+               if n > 0 then return (string.gsub('x', 'x', function() deep(n - 1) end)) end
+               for i = 1, 3000 do cjson.new() redis.call('ECHO', ('x'):rep(100)) end
+             end
+             deep(198) return 'done'",
+            "done",
+        ),
         // CVE-2025-46817: ranges whose length overflows.
         ("return unpack({}, -1, 2147483647)", "too many results to unpack"),
         ("return unpack({}, -2147483648, 2147483647)", "too many results to unpack"),

@@ -103,7 +103,7 @@ impl State {
     #[allow(clippy::new_without_default)] // it holds a Lua state, which is no default value
     pub fn new() -> State {
         State {
-            engine: Engine::new(),
+            engine: Engine::new(Kind::Eval),
             scripts: HashMap::default(),
             evictable: Vec::new(),
             uses: 0,
@@ -382,8 +382,11 @@ pub fn script_help(_srv: &mut Server, c: &mut Client) -> CmdResult {
             "EXISTS <sha1> [<sha1> ...]",
             "    Tell of each digest whether its script is in the cache.",
             "FLUSH [ASYNC|SYNC]",
-            "    Empty the cache of scripts, in the background or at once; without the",
-            "    argument, as lazyfree-lazy-user-flush says.",
+            "    Empty the cache of scripts. Replicas that still rely on it will miss them.",
+            "    The directive lazyfree-lazy-user-flush says how memory is given back if the",
+            "    command does not:",
+            "    * ASYNC: in the background.",
+            "    * SYNC: before the command answers.",
             "KILL",
             "    End the script that runs, if it has written nothing.",
             "LOAD <script>",

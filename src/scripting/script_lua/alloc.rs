@@ -22,13 +22,14 @@
 //! kept, up to [`SPARE_BYTES`], in lists by size, and handed out again: a few instructions instead of the allocator's
 //! hundred. Since Lua tells the size of what it frees, a list needs nothing but the blocks themselves.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use mlua_sys::{lua_State, lua_getallocf};
 
 use super::Link;
+use super::cjson::config::Buffers;
 use super::lua_strpattern::{Choice, STEPS_PER_LOOK};
 
 /// What belongs to a Lua state and must be found from within it.
@@ -50,6 +51,8 @@ pub struct Host {
     steps: Cell<i64>,
     /// Memory for the choices of pattern matching.
     choices: RefCell<Vec<Choice>>,
+    /// Memory for the work of `cjson`.
+    json_buffers: RefCell<Buffers>,
     /// Instructions from one look at the clock to the next, and when the last was, in monotonic nanoseconds.
     looks: Cell<(c_int, u64)>,
     /// The state of `math.random`: 48 bits of a linear congruential generator.
@@ -74,6 +77,7 @@ impl Default for Host {
             runs: Cell::new(0),
             steps: Cell::new(STEPS_PER_LOOK),
             choices: RefCell::default(),
+            json_buffers: RefCell::default(),
             looks: Cell::new((0, 0)),
             random: Cell::new(RANDOM_START),
             spare: Spare::default(),
@@ -175,6 +179,11 @@ impl Host {
     /// Takes that memory back.
     pub(super) fn take_choices(&self, choices: Vec<Choice>) {
         self.choices.replace(choices);
+    }
+
+    /// Memory for the work of `cjson`, for as long as one of its functions runs.
+    pub(super) fn json_buffers(&self) -> RefMut<'_, Buffers> {
+        self.json_buffers.borrow_mut()
     }
 
     /// After how many instructions the clock is looked at next, and when it was last, in monotonic nanoseconds.

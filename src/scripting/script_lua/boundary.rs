@@ -22,15 +22,16 @@
 //! - It calls `lua_checkstack` before it pushes more than the 20 slots that Lua gives (`LUA_MINSTACK`), and heeds the answer.
 //! - It reads and writes tables raw (`lua_rawget`, `lua_rawset`, `lua_rawgeti`, `lua_rawseti`, `lua_next`), never with functions
 //!   that honour metamethods (`lua_gettable`, `lua_getfield`, `lua_equal`, `lua_concat`, …). Keys it sets are neither nil nor
-//!   NaN, and a table is not changed while `lua_next` walks it.
+//!   NaN, a table is not changed while `lua_next` walks it, and never if it may be read-only. No table gets more than
+//!   [`MOST_FIELDS`] of what a client or a script says.
 //! - It calls no function of Lua's (`lua_call`, `lua_pcall`) while it owns anything. A callback whose very work is to call
 //!   back (`pcall`, `load`) is written as a bare `extern "C-unwind" fn` of plain data.
 //! - It does not use `luaL_check*`, `luaL_error` or `lua_error`. [`Raise`] says the same.
 //!
 //! What remains is memory. Lua raises when the allocator refuses, so the allocator (`Host`, in `alloc.rs`) does so only
 //! **while Lua code itself runs**: [`enter`] has it refuse nothing until the inner function has returned. A callback may thus
-//! pass the bound by what it pushes; the next allocation of the script's own is then refused. Finalizers could run Lua code in
-//! the middle of an allocation; scripts have no way to set one (see `newproxy` in `sandbox.rs`).
+//! pass the bound by what it pushes; the next allocation of the script's own is then refused. Finalizers would run in the middle
+//! of any allocation, and raise an error there when calls are nested too deep; there are none (see `vendor/lua-src`).
 //!
 //! A panic must not cross Lua either. The server is built to abort on panic.
 
@@ -40,6 +41,9 @@ use std::ffi::c_int;
 use mlua_sys::*;
 
 use super::alloc::Host;
+
+/// Fields that a table may have: Lua raises "table overflow" when the part of a table that is hashed has to hold more.
+pub const MOST_FIELDS: usize = 1 << 26;
 
 /// What an inner function returns instead of a number of results, to have its shell raise an error.
 #[derive(Debug, Clone, PartialEq, Eq)]

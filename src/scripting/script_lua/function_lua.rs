@@ -1,12 +1,12 @@
 //! Libraries in Lua: what their sources may do while they are loaded, and how they register functions.
 //!
-//! All libraries share a state, and with it the guard that stands before its globals (`sandbox.rs`). What the guard shows
-//! depends on what goes on:
+//! All libraries share a state, and in it an *environment*: an empty table that they take for the globals. What it shows depends
+//! on what goes on:
 //!
 //! ```text
-//!                      ┌─ while a source is loaded ──▶ redis.register_function, redis.log, redis.LOG_*, redis.REDIS_VERSION*
-//!   guard ── __index ──┤
-//!                      └─ while functions run ───────▶ the globals of scripts: redis.call, string, table, cjson, …
+//!                            ┌─ while a source is loaded ──▶ redis.register_function, redis.log, redis.LOG_*, redis.REDIS_VERSION*
+//!   environment ── __index ──┤
+//!                            └─ while functions run ───────▶ the globals of scripts: redis.call, string, table, cjson, …
 //! ```
 //!
 //! So a source can register functions, and compute nothing worth mentioning, and a function cannot register. One that has
@@ -24,11 +24,12 @@ use mlua_sys::*;
 
 use crate::lua_callback;
 use crate::scripting::functions::{Function, LoadError, is_name};
-use crate::scripting::script::ScriptFlags;
+use crate::scripting::script::{Kind, ScriptFlags};
 
 use super::alloc::Host;
 use super::boundary::{self, Raise, Returns, push_bytes, set_function, to_bytes};
-use super::{Engine, convert, redis_api, registry, sandbox};
+use super::sandbox::{self, lua_setreadonly};
+use super::{Engine, convert, redis_api, registry};
 
 /// What error messages call a library's source.
 const CHUNK_NAME: &str = "@user_function";
@@ -46,59 +47,48 @@ struct Loading {
     deadline: Option<Instant>,
 }
 
-/// What functions do not get of `redis` and of the globals: it belongs to scripts, or is ours.
-const NOT_FOR_FUNCTIONS: [&str; 3] = ["breakpoint", "debug", "replicate_commands"];
-
 /// An engine for functions.
 pub fn new_engine() -> Engine {
-    let engine = Engine::new();
+    let engine = Engine::new(Kind::Function);
     let l = engine.state();
     // SAFETY: a new state that runs nothing, in which no memory is refused; the registry's fields are set by `open`.
     unsafe {
-        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS);
-        remove(l, "__redis__err__handler");
-        push_bytes(l, b"redis");
-        lua_rawget_(l, -2);
-        let guarded = sandbox::push_guards_metatable(l, -1);
-        debug_assert!(guarded);
-        lua_rawgeti_(l, -1, sandbox::GUARDED);
-        NOT_FOR_FUNCTIONS.iter().for_each(|name| remove(l, name));
-        lua_settop(l, 0);
         make_loading_globals(l);
+        make_environment(l);
     }
     engine
-}
-
-/// Removes a field of the table on top.
-unsafe fn remove(l: *mut lua_State, name: &str) {
-    // SAFETY: see `new_engine`.
-    unsafe {
-        push_bytes(l, name.as_bytes());
-        lua_pushnil(l);
-        lua_rawset(l, -3);
-    }
 }
 
 /// Makes what is global while a source is loaded: a table with `redis` in it.
 unsafe fn make_loading_globals(l: *mut lua_State) {
     // SAFETY: see `new_engine`.
     unsafe {
-        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS);
-        lua_getmetatable(l, -1); // in which reading what does not exist is an error
         lua_createtable(l, 0, 1);
         push_bytes(l, b"redis");
         lua_createtable(l, 0, 8);
         set_function(l, "register_function", register_function);
-        set_function(l, "log", redis_api::log);
-        redis_api::set_version_and_levels(l);
-        lua_pushvalue(l, 2);
-        lua_setmetatable(l, -2);
-        sandbox::guard(l);
+        redis_api::set_log_and_version(l);
+        sandbox::make_strict(l);
+        lua_setreadonly(l, -1, 1);
         lua_rawset(l, -3);
-        lua_pushvalue(l, 2);
-        lua_setmetatable(l, -2);
+        sandbox::make_strict(l);
+        lua_setreadonly(l, -1, 1);
         lua_rawseti_(l, LUA_REGISTRYINDEX, registry::LOADING_GLOBALS);
-        lua_settop(l, 0);
+    }
+}
+
+/// Makes the table that libraries take for the globals. Unlike upstream's, its metatable is read-only: a function could show
+/// others what it likes.
+unsafe fn make_environment(l: *mut lua_State) {
+    // SAFETY: see `new_engine`.
+    unsafe {
+        lua_createtable(l, 0, 0);
+        lua_createtable(l, 0, 1);
+        lua_setreadonly(l, -1, 1);
+        lua_setmetatable(l, -2);
+        lua_setreadonly(l, -1, 1);
+        lua_rawseti_(l, LUA_REGISTRYINDEX, registry::ENVIRONMENT);
+        show(l, registry::GLOBALS);
     }
 }
 
@@ -131,6 +121,7 @@ unsafe fn begin_loading(l: *mut lua_State, loading: *mut Loading) {
     unsafe {
         lua_pushlightuserdata(l, loading.cast());
         lua_rawseti_(l, LUA_REGISTRYINDEX, registry::LOADING);
+        sandbox::restore_environment(l);
         show(l, registry::LOADING_GLOBALS);
         if (*loading).deadline.is_some() {
             lua_sethook(l, Some(look_at_the_clock), LUA_MASKCOUNT, HOOK_INTERVAL);
@@ -149,15 +140,17 @@ unsafe fn end_loading(l: *mut lua_State) {
     }
 }
 
-/// Has the guard of the globals show what the registry holds.
+/// Has the environment show what the registry holds.
 unsafe fn show(l: *mut lua_State, what: c_int) {
-    // SAFETY: four slots of a state that runs nothing; a guard has a metatable, which is set raw.
+    // SAFETY: four slots of a state that runs nothing; the environment has a metatable.
     unsafe {
-        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS_GUARD);
+        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::ENVIRONMENT);
         lua_getmetatable(l, -1);
+        lua_setreadonly(l, -1, 0);
         push_bytes(l, b"__index");
         lua_rawgeti_(l, LUA_REGISTRYINDEX, what);
         lua_rawset(l, -3);
+        lua_setreadonly(l, -1, 1);
         lua_settop(l, -3);
     }
 }

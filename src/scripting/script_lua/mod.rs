@@ -35,6 +35,8 @@ pub mod lua_strpattern;
 pub mod lua_struct;
 mod output;
 pub mod redis_api;
+#[cfg(test)]
+mod reply_tests;
 pub mod sandbox;
 #[cfg(test)]
 mod testing;
@@ -58,8 +60,8 @@ pub mod registry {
 
     /// The globals.
     pub const GLOBALS: c_int = 1;
-    /// What scripts see as the globals: their guard.
-    pub const GLOBALS_GUARD: c_int = 2;
+    /// What scripts see as the globals: those of EVAL the globals, functions a table in front of them.
+    pub const ENVIRONMENT: c_int = 2;
     /// The handler of errors that end a script.
     pub const ERROR_HANDLER: c_int = 3;
     /// What takes the place of the globals while a library is loaded.
@@ -118,16 +120,15 @@ pub struct Engine {
 unsafe impl Send for Engine {}
 
 impl Engine {
-    /// A state with the libraries and the API, guarded.
-    #[allow(clippy::new_without_default)] // a default suggests a cheap, empty value, and this is neither
-    pub fn new() -> Engine {
+    /// A state with the libraries and the API, read-only, for scripts of this kind.
+    pub fn new(kind: Kind) -> Engine {
         let host = Box::new(Host::default());
         let ud = (&raw const *host).cast_mut().cast();
         // SAFETY: `allocate` is an allocator as Lua wants it, and the host outlives the state. The new state runs nothing.
         unsafe {
             let l = lua_newstate(alloc::allocate, ud);
             assert!(!l.is_null(), "memory is refused to running scripts only");
-            sandbox::open(l);
+            sandbox::open(l, kind);
             lua_pushcclosure(l, redis_api::on_error, 0);
             lua_rawseti_(l, LUA_REGISTRYINDEX, registry::ERROR_HANDLER);
             Engine { l, host }
@@ -238,22 +239,22 @@ pub fn invoke(srv: &mut Server, c: &mut Client, client: &mut Client, call: &Call
 unsafe fn push_arguments(l: *mut lua_State, argv: &Argv, call: &Callable) -> c_int {
     // SAFETY: see `invoke`.
     unsafe {
-        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS_GUARD);
-        lua_pushvalue(l, -1);
-        lua_replace(l, LUA_GLOBALSINDEX);
+        sandbox::restore_environment(l);
         if call.kind == Kind::Function {
-            lua_settop(l, -2);
             push_list(l, argv, call.keys.clone());
             push_list(l, argv, call.args.clone());
             return 2;
         }
-        lua_setfenv(l, -2);
-        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::GLOBALS);
+        lua_pushvalue(l, LUA_GLOBALSINDEX);
+        lua_pushvalue(l, -1);
+        lua_setfenv(l, -3);
+        sandbox::lua_setreadonly(l, -1, 0);
         for (name, range) in [(b"KEYS", &call.keys), (b"ARGV", &call.args)] {
             push_bytes(l, name);
             push_list(l, argv, range.clone());
             lua_rawset(l, -3);
         }
+        sandbox::lua_setreadonly(l, -1, 1);
         lua_settop(l, -2);
         0
     }

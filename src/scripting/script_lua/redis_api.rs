@@ -10,7 +10,7 @@ use super::boundary::{Raise, Returns, push_bytes, set_function, set_number, set_
 use super::{Link, convert};
 use crate::ds::numbers;
 use crate::lua_callback;
-use crate::scripting::script;
+use crate::scripting::script::{self, Kind};
 use crate::server::propagate::Targets;
 use crate::server::version::{REDIS_VERSION, REDIS_VERSION_NUM};
 use crate::server::{Argv, Client, Server};
@@ -26,41 +26,27 @@ const LEVELS: [(&str, log::Level); 4] = [
     ("LOG_WARNING", log::Level::Warn),
 ];
 
-/// Sets `redis` in the table of globals on top.
+/// Leaves the table `redis` for scripts of this kind on the stack.
 ///
 /// # Safety
-/// `l` is a new state with free slots.
-pub unsafe fn open(l: *mut lua_State) {
+/// `l` is a new state with five free slots.
+pub unsafe fn open(l: *mut lua_State, kind: Kind) {
     // SAFETY: as the caller promises; memory is not refused to a state that runs nothing.
     unsafe {
-        push_bytes(l, b"redis");
-        lua_createtable(l, 0, 24);
+        // In this order the fields come to lie where `pairs` finds them upstream.
+        lua_createtable(l, 0, 0);
+        set_function(l, "call", call);
+        set_function(l, "pcall", pcall);
+        set_log_and_version(l);
         for (name, function) in [
-            ("call", call as lua_CFunction),
-            ("pcall", pcall),
-            ("log", log),
-            ("setresp", setresp),
+            ("setresp", setresp as lua_CFunction),
+            ("sha1hex", sha1hex),
             ("error_reply", error_reply),
             ("status_reply", status_reply),
-            ("sha1hex", sha1hex),
             ("set_repl", set_repl),
-            ("replicate_commands", replicate_commands),
-            ("breakpoint", breakpoint),
-            ("debug", debug),
-            ("acl_check_cmd", acl_check_cmd),
         ] {
             set_function(l, name, function);
         }
-        set_constants(l);
-        lua_rawset(l, -3);
-    }
-}
-
-/// Sets the constants of `redis`, which is on top.
-unsafe fn set_constants(l: *mut lua_State) {
-    // SAFETY: as `open`.
-    unsafe {
-        set_version_and_levels(l);
         for (name, targets) in [
             ("REPL_NONE", Targets::NONE),
             ("REPL_AOF", Targets::AOF),
@@ -70,21 +56,28 @@ unsafe fn set_constants(l: *mut lua_State) {
         ] {
             set_number(l, name, f64::from(targets.bits()));
         }
+        set_function(l, "acl_check_cmd", acl_check_cmd);
+        if kind == Kind::Eval {
+            set_function(l, "breakpoint", breakpoint);
+            set_function(l, "debug", debug);
+            set_function(l, "replicate_commands", replicate_commands);
+        }
     }
 }
 
-/// Sets those constants of `redis`, which is on top, that libraries see while they are loaded.
+/// Sets those fields of `redis`, which is on top, that libraries see while they are loaded.
 ///
 /// # Safety
 /// `l` is a live state with free slots and a table on top, and memory is not refused.
-pub unsafe fn set_version_and_levels(l: *mut lua_State) {
+pub unsafe fn set_log_and_version(l: *mut lua_State) {
     // SAFETY: as the caller promises.
     unsafe {
-        set_string(l, "REDIS_VERSION", REDIS_VERSION.as_bytes());
-        set_number(l, "REDIS_VERSION_NUM", f64::from(REDIS_VERSION_NUM));
+        set_function(l, "log", log);
         for (number, (name, _)) in LEVELS.iter().enumerate() {
             set_number(l, name, number as f64);
         }
+        set_number(l, "REDIS_VERSION_NUM", f64::from(REDIS_VERSION_NUM));
+        set_string(l, "REDIS_VERSION", REDIS_VERSION.as_bytes());
     }
 }
 
@@ -369,7 +362,7 @@ unsafe fn on_error_inner(l: *mut lua_State) -> Returns {
             push_bytes(l, b"err");
             push_bytes(l, &[b"ERR ", &text[..]].concat());
             lua_rawset(l, 1);
-        } else if super::sandbox::push_guards_metatable(l, 1) {
+        } else if super::sandbox::lua_isreadonly(l, 1) != 0 {
             // `error(redis)`: a table that nothing may be written to. Upstream's handler, which is written in Lua, fails at it.
             lua_settop(l, 0);
             convert::push_error(l, b"err_handler_def:10: Attempt to modify a readonly table");
@@ -428,57 +421,5 @@ unsafe fn described(l: *mut lua_State) -> Vec<u8> {
                 }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::server::testing::Bench;
-    use crate::server::{Argv, dispatch};
-
-    /// Each line of the file is a script that misuses what scripts may call, and the reply of Redis 8.0.2 to it, with the
-    /// protocol of the client that asks in front. Both are escaped as [`slice::escape_ascii`] does.
-    #[test]
-    fn misuse_is_answered_as_upstream_answers_it() {
-        let mut bench = Bench::new();
-        let (mut count, mut wrong) = (0, Vec::new());
-        for case in include_str!("testdata/redis_api.txt").lines() {
-            let [protocol, script, expected] = case.split('\t').collect::<Vec<_>>()[..] else {
-                panic!("three fields: {case}")
-            };
-            bench.run("FLUSHALL");
-            bench.client.out.set_resp3(protocol == "3");
-            bench.client.argv = Argv::from_args(&[b"EVAL", &unescaped(script)[..], b"1", b"k", b"a1"]);
-            let spec = bench.srv.commands.lookup(b"EVAL");
-            dispatch::process_command(&mut bench.srv, &mut bench.client, spec);
-            let reply = bench.client.out.take_bytes().escape_ascii().to_string();
-            if reply != expected {
-                wrong.push(format!("{protocol} {script}\n  expected {expected}\n  found    {reply}"));
-            }
-            count += 1;
-        }
-        assert!(count > 300, "only {count} cases");
-        assert!(wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
-    }
-
-    fn unescaped(text: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let mut rest = text.bytes();
-        while let Some(b) = rest.next() {
-            bytes.push(match b {
-                b'\\' => match rest.next().expect("an escaped byte") {
-                    b't' => b'\t',
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b'x' => {
-                        let mut digit = || char::from(rest.next().unwrap()).to_digit(16).unwrap() as u8;
-                        digit() << 4 | digit()
-                    }
-                    itself => itself,
-                },
-                plain => plain,
-            });
-        }
-        bytes
     }
 }

@@ -2,24 +2,12 @@
 //!
 //! # Read-only tables
 //!
-//! Lua 5.1 has none. A table that scripts must not change is therefore hidden behind a *guard*: an empty table whose
-//! metatable forwards reads and refuses writes.
+//! Lua 5.1 has none. The Lua that is built from `vendor/lua-src` has: a table that [`lua_setreadonly`] has marked can be read as
+//! ever, and whatever would change it, raw or not, raises "Attempt to modify a readonly table". Marked are the globals, every
+//! library, and the metatables of both and of strings. A read costs nothing, and a write one comparison.
 //!
-//! ```text
-//!   guard {}  ──metatable──►  __index     the real table
-//!                             __newindex  raises "Attempt to modify a readonly table"
-//!                             [1]         MARK, a pointer that no script can make
-//!                             [2]         the real table
-//!                             [3]         the metatable that getmetatable shows, itself a guard, or nil
-//! ```
-//!
-//! The globals are one guard, each library is one. What would see through or around a guard gets a *screen* in front of it:
-//! `next`, `pairs`, `rawget` and `table.foreach` look at the real table, so that a library can be listed as ever; `rawset`,
-//! `setmetatable` and `table.insert` refuse. Everything else finds an empty table, which a library, having no array part, looks
-//! like anyway. A read through a guard costs two more lookups of interned strings, about ten nanoseconds; a write costs
-//! nothing while it is allowed, since tables of the script's own have no guard.
-//!
-//! Screens call the function they stand for directly and not through Lua, so that errors name it as ever.
+//! Some of Lua's functions get a *screen* in front, which calls them directly and not through Lua, so that errors name them as
+//! ever.
 //!
 //! # Holes of Lua 5.1
 //!
@@ -33,13 +21,13 @@
 //! | patterns nest as deep as they are long, on the C stack, and may match forever | `lua_strpattern/`, which replaces those functions |
 //! | `string.rep('', 2^31)` takes forever; huge results are built before they are refused | [`screen_rep`]                |
 //! | of a long string 31 characters are hashed: strings that differ in the others fill one list | a changed line of Lua: `vendor/lua-src` |
-//! | finalizers of `newproxy` run at any allocation          | [`newproxy`] gives metatables that take no `__gc`           |
-//! | strings' metatable can be changed for all scripts       | it is shown as a guard                                      |
+//! | finalizers of userdata run at any allocation            | there are no finalizers: a changed line of Lua: `vendor/lua-src` |
+//! | strings' metatable can be changed for all scripts       | it is read-only                                             |
 //! | `collectgarbage('stop')` and `setfenv(0, …)` last       | both are undone when the script ends (`mod.rs`)             |
 //!
-//! Upstream leaves the last three open, or takes the functions away; here scripts that use them keep working.
+//! Upstream leaves the last but two and the last open; here scripts that use those functions keep working.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use mlua_sys::*;
@@ -48,16 +36,21 @@ use super::alloc::Host;
 use super::boundary::{Raise, Returns, push_bytes, set_function, to_bytes, type_name};
 use super::{bit, cjson, cmsgpack, lua_strpattern, lua_struct, redis_api, registry};
 use crate::lua_callback;
+use crate::scripting::script::Kind;
 
 /// Globals of the base library that scripts do not get.
-const REMOVED: [&str; 7] = ["dofile", "loadfile", "print", "require", "module", "package", "io"];
+const DENIED: [&[u8]; 3] = [b"dofile", b"loadfile", b"print"];
 
 /// Pushes the table of a library.
 type Open = unsafe fn(*mut lua_State);
 
 /// Libraries beside Lua's own, and what leaves the table of each on the stack.
-const LIBRARIES: [(&str, Open); 4] =
-    [("cjson", cjson::open), ("cmsgpack", cmsgpack::open), ("struct", lua_struct::open), ("bit", bit::open)];
+const LIBRARIES: [(&CStr, Open); 4] = [
+    (c"cjson", cjson::open),
+    (c"struct", lua_struct::open),
+    (c"cmsgpack", cmsgpack::open),
+    (c"bit", bit::open),
+];
 
 /// Places in front of a table that `table.insert` fills with nil at most.
 const MOST_NILS_MOVED: f64 = (1 << 20) as f64;
@@ -68,38 +61,65 @@ const LONGEST_SOURCE: usize = 1 << 30;
 /// What a piece of a source counts for, in steps of matching: it is the same for an endless number of small ones.
 const STEPS_OF_A_PIECE: usize = 100;
 
-/// What guards are known by.
-static MARK: u8 = 0;
+unsafe extern "C-unwind" {
+    /// Makes the table at `index` read-only, or no longer so.
+    pub fn lua_setreadonly(l: *mut lua_State, index: c_int, on: c_int);
+    /// Whether the value at `index` is a table that is read-only.
+    pub fn lua_isreadonly(l: *mut lua_State, index: c_int) -> c_int;
+}
 
-/// Where a guard's metatable has the real table.
-pub const GUARDED: c_int = 2;
-
-/// The text of every refused write.
-const READ_ONLY: &str = "Attempt to modify a readonly table";
-
-/// Opens the libraries, puts screens before them, and guards it all. The registry then holds what [`registry`] names.
+/// Opens the libraries, replaces what must be replaced, and makes it all read-only, for scripts of this kind. The registry then
+/// holds what [`registry`] names.
+///
+/// In which order `pairs` shows the globals depends on every key that was ever set. So keys are set here as upstream sets them:
+/// those that are denied are refused when they come, and `debug`, which upstream's handler of errors needs, is there for a while.
 ///
 /// # Safety
 /// `l` is a new state on which nothing runs.
-pub unsafe fn open(l: *mut lua_State) {
+pub unsafe fn open(l: *mut lua_State, kind: Kind) {
     // SAFETY: the libraries are opened as Lua asks for; memory is not refused to a state that runs nothing, so none of
     // these calls raises.
     unsafe {
-        for open in [luaopen_base as lua_CFunction, luaopen_table, luaopen_string, luaopen_math, luaopen_os] {
+        lua_pushvalue(l, LUA_GLOBALSINDEX);
+        lua_createtable(l, 0, 1);
+        set_function(l, "__newindex", admit);
+        lua_setmetatable(l, -2);
+        for open in [luaopen_base as lua_CFunction, luaopen_table, luaopen_string, luaopen_math] {
             lua_pushcclosure(l, open, 0);
             lua_call(l, 0, 0);
         }
-        lua_pushvalue(l, LUA_GLOBALSINDEX);
+        lua_pushboolean(l, 1);
+        lua_setfield(l, LUA_GLOBALSINDEX, c"debug".as_ptr());
+        lua_pushcclosure(l, luaopen_os, 0);
+        lua_call(l, 0, 0);
+        for (name, open) in LIBRARIES {
+            open(l);
+            lua_setfield(l, LUA_GLOBALSINDEX, name.as_ptr());
+        }
+        redis_api::open(l, kind);
+        lua_setfield(l, LUA_GLOBALSINDEX, c"redis".as_ptr());
+        lua_pushnil(l);
+        lua_setfield(l, LUA_GLOBALSINDEX, c"debug".as_ptr());
+        if kind == Kind::Eval {
+            set_function(l, "__redis__err__handler", redis_api::on_error);
+        }
         replace_base(l);
         replace_in_libraries(l);
-        for (name, open) in LIBRARIES {
-            push_bytes(l, name.as_bytes());
-            open(l);
-            lua_rawset(l, -3);
+        protect_everything(l);
+    }
+}
+
+/// `__newindex` of the globals while libraries are opened.
+///
+/// # Safety
+/// For Lua alone, while nothing of a script runs.
+unsafe extern "C-unwind" fn admit(l: *mut lua_State) -> c_int {
+    // SAFETY: Lua passes the table, the key, which is a name, and the value.
+    unsafe {
+        if !to_bytes(l, 2).is_some_and(|name| DENIED.contains(&name)) {
+            lua_rawset(l, 1);
         }
-        redis_api::open(l);
-        set_function(l, "__redis__err__handler", redis_api::on_error);
-        guard_everything(l);
+        0
     }
 }
 
@@ -107,23 +127,9 @@ pub unsafe fn open(l: *mut lua_State) {
 unsafe fn replace_base(l: *mut lua_State) {
     // SAFETY: the table is on top; see `open`.
     unsafe {
-        for name in REMOVED {
-            push_bytes(l, name.as_bytes());
-            lua_pushnil(l);
-            lua_rawset(l, -3);
-        }
-        for (name, screen) in [
-            ("rawset", screen_rawset as lua_CFunction),
-            ("setmetatable", screen_setmetatable),
-            ("rawget", screen_read),
-            ("next", screen_read),
-            ("collectgarbage", screen_collectgarbage),
-        ] {
-            put_screen(l, name, screen);
-        }
+        put_screen(l, "collectgarbage", screen_collectgarbage);
         for (name, function) in [
-            ("getmetatable", getmetatable as lua_CFunction),
-            ("load", load),
+            ("load", load as lua_CFunction),
             ("loadstring", loadstring),
             ("unpack", unpack),
             ("pcall", pcall),
@@ -132,11 +138,6 @@ unsafe fn replace_base(l: *mut lua_State) {
         ] {
             set_function(l, name, function);
         }
-        push_bytes(l, b"pairs");
-        push_bytes(l, b"next");
-        lua_rawget_(l, -3);
-        lua_pushcclosure(l, pairs, 1);
-        lua_rawset(l, -3);
     }
 }
 
@@ -150,7 +151,6 @@ unsafe fn replace_in_libraries(l: *mut lua_State) {
         };
         library("table");
         put_screen(l, "insert", screen_insert);
-        put_screen(l, "foreach", screen_read);
         lua_settop(l, -2);
         library("string");
         lua_strpattern::open(l);
@@ -191,123 +191,61 @@ unsafe fn put_screen(l: *mut lua_State, name: &str, screen: lua_CFunction) {
     }
 }
 
-/// Guards the libraries and the globals on top, makes the guard the state's globals, and leaves the stack without them.
-unsafe fn guard_everything(l: *mut lua_State) {
-    // SAFETY: see `open`. Values of existing keys may be changed while `lua_next` walks a table.
+/// Makes the libraries and the globals on top read-only, with their metatables, and leaves the stack without them.
+unsafe fn protect_everything(l: *mut lua_State) {
+    // SAFETY: see `open`. Every string has the metatable that the library has set.
     unsafe {
         lua_pushnil(l);
         while lua_next(l, -2) != 0 {
-            if lua_type(l, -1) != LUA_TTABLE || lua_rawequal(l, -1, -3) != 0 {
-                lua_settop(l, -2);
-                continue;
+            if lua_type(l, -1) == LUA_TTABLE {
+                lua_setreadonly(l, -1, 1);
             }
-            guard(l);
-            lua_pushvalue(l, -2);
-            lua_insert(l, -2);
-            lua_rawset(l, -4);
+            lua_settop(l, -2);
         }
-        show_string_metatable(l);
-        // Reading a global that does not exist is an error.
-        lua_createtable(l, 0, 1);
-        set_function(l, "__index", nonexistent_global);
+        push_bytes(l, b"");
+        let has = lua_getmetatable(l, -1);
+        debug_assert_eq!(has, 1);
+        lua_setreadonly(l, -1, 1);
+        lua_settop(l, -3);
+        // The globals are one of their own fields, and so read-only already.
+        lua_setreadonly(l, -1, 0);
+        make_strict(l);
+        lua_setreadonly(l, -1, 1);
         lua_pushvalue(l, -1);
-        lua_setmetatable(l, -3);
-        guard(l); // [globals, guard of their metatable]
-        lua_pushvalue(l, -2);
-        guard(l);
-        show_metatable(l); // [globals, guard]
-        push_bytes(l, b"_G");
-        lua_pushvalue(l, -2);
-        lua_rawset(l, -4);
-        lua_pushvalue(l, -1);
-        lua_replace(l, LUA_GLOBALSINDEX);
-        lua_rawseti_(l, LUA_REGISTRYINDEX, registry::GLOBALS_GUARD);
+        lua_rawseti_(l, LUA_REGISTRYINDEX, registry::ENVIRONMENT);
         lua_rawseti_(l, LUA_REGISTRYINDEX, registry::GLOBALS);
     }
 }
 
-/// Has `getmetatable` show a guard instead of the metatable of all strings. The globals, libraries guarded, are on top.
-unsafe fn show_string_metatable(l: *mut lua_State) {
-    // SAFETY: see `open`. Every string has the metatable that the library has set.
+/// Undoes what `setfenv(0, …)` may have done: has the state's globals be what scripts are to see.
+///
+/// # Safety
+/// `l` is a live state with a free slot that runs nothing.
+pub unsafe fn restore_environment(l: *mut lua_State) {
+    // SAFETY: as the caller promises; the registry holds a table.
     unsafe {
-        lua_createtable(l, 0, 1);
-        push_bytes(l, b"__index");
-        push_bytes(l, b"string");
-        lua_rawget_(l, -4);
-        lua_rawset(l, -3);
-        guard(l);
-        push_bytes(l, b"");
-        let has = lua_getmetatable(l, -1);
-        debug_assert_eq!(has, 1);
-        push_bytes(l, b"__metatable");
-        lua_pushvalue(l, -4);
-        lua_rawset(l, -3);
-        lua_settop(l, -4);
+        lua_rawgeti_(l, LUA_REGISTRYINDEX, registry::ENVIRONMENT);
+        lua_replace(l, LUA_GLOBALSINDEX);
     }
 }
 
-/// Replaces the table on top by its guard.
+/// Has reading what does not exist in the table on top be an error.
 ///
 /// # Safety
 /// `l` is a live state with four free slots and a table on top, and memory is not refused.
-pub unsafe fn guard(l: *mut lua_State) {
+pub unsafe fn make_strict(l: *mut lua_State) {
     // SAFETY: as the caller promises.
     unsafe {
-        lua_createtable(l, 0, 0);
-        lua_createtable(l, 3, 2);
-        push_bytes(l, b"__index");
-        lua_pushvalue(l, -4);
-        lua_rawset(l, -3);
-        set_function(l, "__newindex", refuse_write);
-        lua_pushlightuserdata(l, (&raw const MARK).cast_mut().cast());
-        lua_rawseti_(l, -2, 1);
-        lua_pushvalue(l, -3);
-        lua_rawseti_(l, -2, 2);
+        lua_createtable(l, 0, 1);
+        set_function(l, "__index", nonexistent_global);
+        lua_setreadonly(l, -1, 1);
         lua_setmetatable(l, -2);
-        lua_remove(l, -2);
-    }
-}
-
-/// Has `getmetatable` show the value below the guard on top, which is taken off the stack.
-unsafe fn show_metatable(l: *mut lua_State) {
-    // SAFETY: see `open`; a guard has a metatable.
-    unsafe {
-        lua_getmetatable(l, -1);
-        lua_pushvalue(l, -3);
-        lua_rawseti_(l, -2, 3);
-        lua_settop(l, -2);
-        lua_remove(l, -2);
-    }
-}
-
-/// Pushes the metatable of the guard at `index`; nothing if the value there is no guard.
-///
-/// # Safety
-/// `l` is a live state with two free slots.
-#[inline]
-pub unsafe fn push_guards_metatable(l: *mut lua_State, index: c_int) -> bool {
-    // SAFETY: as the caller promises; nothing here allocates.
-    unsafe {
-        if lua_type(l, index) != LUA_TTABLE || lua_getmetatable(l, index) == 0 {
-            return false;
-        }
-        lua_rawgeti_(l, -1, 1);
-        let is_guard = lua_type(l, -1) == LUA_TLIGHTUSERDATA
-            && ptr::eq(lua_touserdata(l, -1).cast_const().cast(), &raw const MARK);
-        lua_settop(l, if is_guard { -2 } else { -3 });
-        is_guard
     }
 }
 
 lua_callback! {
-    /// `__newindex` of guards.
-    fn refuse_write = refuse_write_inner;
     /// `__index` of the globals.
     fn nonexistent_global = nonexistent_global_inner;
-}
-
-unsafe fn refuse_write_inner(_l: *mut lua_State) -> Returns {
-    Err(Raise::at(READ_ONLY))
 }
 
 unsafe fn nonexistent_global_inner(l: *mut lua_State) -> Returns {
@@ -338,67 +276,15 @@ unsafe fn screened(l: *mut lua_State) -> lua_CFunction {
     }
 }
 
-/// Stands before a function that reads its first argument: a guard is read through.
-unsafe extern "C-unwind" fn screen_read(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state with free slots.
-    unsafe {
-        if push_guards_metatable(l, 1) {
-            lua_rawgeti_(l, -1, 2);
-            lua_replace(l, 1);
-            lua_settop(l, -2);
-        }
-        screened(l)(l)
-    }
-}
-
-/// Stands before a function that changes its first argument: a guard is refused.
-unsafe extern "C-unwind" fn screen_write(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state with free slots; the text is copied by Lua.
-    unsafe {
-        if push_guards_metatable(l, 1) {
-            lua_pushlstring_(l, READ_ONLY.as_ptr().cast(), READ_ONLY.len());
-            lua_error(l);
-        }
-        screened(l)(l)
-    }
-}
-
-/// Stands before `rawset`, which looks at its arguments first.
-unsafe extern "C-unwind" fn screen_rawset(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state with free slots.
-    unsafe {
-        luaL_checktype(l, 1, LUA_TTABLE);
-        luaL_checkany(l, 2);
-        luaL_checkany(l, 3);
-        screen_write(l)
-    }
-}
-
-/// Stands before `setmetatable`, which looks at its arguments first.
-unsafe extern "C-unwind" fn screen_setmetatable(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state with free slots.
-    unsafe {
-        luaL_checktype(l, 1, LUA_TTABLE);
-        if !matches!(lua_type(l, 2), LUA_TNIL | LUA_TTABLE) {
-            luaL_argerror(l, 2, c"nil or table expected".as_ptr());
-        }
-        screen_write(l)
-    }
-}
-
-/// Stands before `table.insert`: a guard is refused, and so is a place far in front of the table. Lua would move as many nils
-/// there one by one, which takes the memory of all of them.
+/// Stands before `table.insert`: a place far in front of the table is refused. Lua would move as many nils there one by one, which
+/// takes the memory of all of them.
 unsafe extern "C-unwind" fn screen_insert(l: *mut lua_State) -> c_int {
     // SAFETY: Lua passes a live state with free slots.
     unsafe {
         if lua_gettop(l) == 3 && lua_isnumber(l, 2) != 0 && lua_tonumber(l, 2) < -MOST_NILS_MOVED {
             luaL_error(l, c"not enough memory".as_ptr());
         }
-        if !matches!(lua_gettop(l), 2 | 3) {
-            // The number of arguments is looked at first.
-            return screened(l)(l);
-        }
-        screen_write(l)
+        screened(l)(l)
     }
 }
 
@@ -433,35 +319,8 @@ unsafe extern "C-unwind" fn screen_collectgarbage(l: *mut lua_State) -> c_int {
 
 // ---- functions of our own ----
 
-/// `pairs(t)`, with our `next` as the first upvalue.
-unsafe extern "C-unwind" fn pairs(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state with free slots.
-    unsafe {
-        luaL_checktype(l, 1, LUA_TTABLE);
-        lua_pushvalue(l, lua_upvalueindex(1));
-        lua_pushvalue(l, 1);
-        lua_pushnil(l);
-        3
-    }
-}
-
-/// `getmetatable(v)`
-unsafe extern "C-unwind" fn getmetatable(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state with free slots.
-    unsafe {
-        luaL_checkany(l, 1);
-        if push_guards_metatable(l, 1) {
-            lua_rawgeti_(l, -1, 3);
-        } else if lua_getmetatable(l, 1) == 0 {
-            lua_pushnil(l);
-        } else if luaL_getmetafield_(l, 1, c"__metatable".as_ptr()) == 0 {
-            return 1;
-        }
-        1
-    }
-}
-
-/// `pcall(f, ...)`, except that an error object with a text in `err`, as `redis.call` raises them, is given as that text.
+/// `pcall(f, ...)`, except that an error object with a text in `err`, as `redis.call` raises them, is given as that text. What
+/// else is in `err` is one more result, as it is upstream.
 unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
     // SAFETY: Lua passes a live state with free slots.
     unsafe {
@@ -481,17 +340,14 @@ unsafe extern "C-unwind" fn pcall(l: *mut lua_State) -> c_int {
             return lua_gettop(l);
         }
         if lua_type(l, -1) == LUA_TTABLE {
-            lua_pushlstring_(l, c"err".as_ptr(), 3);
-            lua_rawget_(l, -2);
+            lua_getfield_(l, -1, c"err".as_ptr());
             if lua_isstring(l, -1) != 0 {
                 lua_replace(l, -2);
-            } else {
-                lua_settop(l, -2);
             }
         }
         lua_pushboolean(l, 0);
-        lua_insert(l, -2);
-        2
+        lua_insert(l, 1);
+        lua_gettop(l)
     }
 }
 
@@ -534,32 +390,17 @@ unsafe extern "C-unwind" fn unpack(l: *mut lua_State) -> c_int {
     }
 }
 
-/// `newproxy([boolean or proxy])`: a userdata without contents, and if wanted with a metatable of its own or that of
-/// another. The metatable is shown behind a guard that takes every field but `__gc`.
+/// `newproxy([boolean or proxy])`: a userdata without contents, and if wanted with a metatable of its own or that of another.
+/// Lua's own keeps the metatables in a weak table, which stays as large as it ever was.
 unsafe extern "C-unwind" fn newproxy(l: *mut lua_State) -> c_int {
     // SAFETY: Lua passes a live state with free slots.
     unsafe {
         lua_settop(l, 1);
         lua_newuserdata(l, 0);
         match lua_type(l, 1) {
-            LUA_TNIL | LUA_TNONE => return 1,
+            LUA_TNIL => return 1,
             LUA_TBOOLEAN if lua_toboolean(l, 1) == 0 => return 1,
-            LUA_TBOOLEAN => {
-                lua_createtable(l, 0, 1); // the metatable
-                lua_createtable(l, 0, 0); // what is shown of it
-                lua_createtable(l, 0, 2);
-                lua_pushlstring_(l, c"__index".as_ptr(), 7);
-                lua_pushvalue(l, -4);
-                lua_rawset(l, -3);
-                lua_pushlstring_(l, c"__newindex".as_ptr(), 10);
-                lua_pushvalue(l, -4);
-                lua_pushcclosure(l, set_proxy_field, 1);
-                lua_rawset(l, -3);
-                lua_setmetatable(l, -2);
-                lua_pushlstring_(l, c"__metatable".as_ptr(), 11);
-                lua_insert(l, -2);
-                lua_rawset(l, -3);
-            }
+            LUA_TBOOLEAN => lua_createtable(l, 0, 0),
             // No other userdata reaches scripts, so that one with a metatable is a proxy.
             LUA_TUSERDATA if lua_getmetatable(l, 1) != 0 => {}
             _ => {
@@ -568,23 +409,6 @@ unsafe extern "C-unwind" fn newproxy(l: *mut lua_State) -> c_int {
         }
         lua_setmetatable(l, 2);
         1
-    }
-}
-
-/// `__newindex` of what is shown of a proxy's metatable, which is the upvalue.
-unsafe extern "C-unwind" fn set_proxy_field(l: *mut lua_State) -> c_int {
-    // SAFETY: Lua passes a live state, with the guard, the key and the value.
-    unsafe {
-        lua_settop(l, 3);
-        lua_pushlstring_(l, c"__gc".as_ptr(), 4);
-        let finalizer = lua_rawequal(l, 2, -1) != 0;
-        lua_pushlstring_(l, c"__metatable".as_ptr(), 11);
-        if finalizer || lua_rawequal(l, 2, -1) != 0 {
-            luaL_error(l, c"cannot change a protected metatable".as_ptr());
-        }
-        lua_settop(l, 3);
-        lua_rawset(l, lua_upvalueindex(1));
-        0
     }
 }
 

@@ -680,6 +680,7 @@ LUA_API void lua_rawset (lua_State *L, int idx) {
   api_checknelems(L, 2);
   t = index2adr(L, idx);
   api_check(L, ttistable(t));
+  luaH_checkwrite(L, hvalue(t));
   setobj2t(L, luaH_set(L, hvalue(t), L->top-2), L->top-1);
   luaC_barriert(L, hvalue(t), L->top-1);
   L->top -= 2;
@@ -693,10 +694,27 @@ LUA_API void lua_rawseti (lua_State *L, int idx, int n) {
   api_checknelems(L, 1);
   o = index2adr(L, idx);
   api_check(L, ttistable(o));
+  luaH_checkwrite(L, hvalue(o));
   setobj2t(L, luaH_setnum(L, hvalue(o), n), L->top-1);
   luaC_barriert(L, hvalue(o), L->top-1);
   L->top--;
   lua_unlock(L);
+}
+
+
+LUA_API void lua_setreadonly (lua_State *L, int idx, int on) {
+  StkId o;
+  lua_lock(L);
+  o = index2adr(L, idx);
+  api_check(L, ttistable(o));
+  hvalue(o)->readonly = cast_byte(on);
+  lua_unlock(L);
+}
+
+
+LUA_API int lua_isreadonly (lua_State *L, int idx) {
+  const TValue *o = index2adr(L, idx);
+  return ttistable(o) && hvalue(o)->readonly;
 }
 
 
@@ -715,6 +733,7 @@ LUA_API int lua_setmetatable (lua_State *L, int objindex) {
   }
   switch (ttype(obj)) {
     case LUA_TTABLE: {
+      luaH_checkwrite(L, hvalue(obj));
       hvalue(obj)->metatable = mt;
       if (mt)
         luaC_objbarriert(L, hvalue(obj), mt);

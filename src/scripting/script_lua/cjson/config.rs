@@ -1,6 +1,7 @@
 //! The configuration of a `cjson` library, and the functions that change it.
 //!
-//! It lives in a userdata, with the buffers that are used from call to call, and is dropped by a finalizer.
+//! It lives in a userdata. The buffers that are used from call to call do not: nothing would drop them, since Lua calls no
+//! finalizers here (`boundary.rs` says why). All libraries of a state share one set of [`Buffers`], which its host has.
 
 use std::ffi::c_int;
 
@@ -38,8 +39,8 @@ pub struct EncodeOptions {
     pub precision: c_int,
 }
 
-/// A library's configuration and buffers.
-#[derive(Debug)]
+/// A library's configuration.
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// How to encode.
     pub encode: EncodeOptions,
@@ -49,6 +50,11 @@ pub struct Config {
     pub decode_max_depth: c_int,
     /// Whether numbers may be what C reads and JSON does not have.
     pub lenient_numbers: bool,
+}
+
+/// Memory that is used from call to call.
+#[derive(Debug, Default)]
+pub struct Buffers {
     /// Where encoding writes.
     pub output: Output,
     /// The tables that encoding is within.
@@ -71,9 +77,6 @@ impl Config {
             keep_buffer: true,
             decode_max_depth: 1000,
             lenient_numbers: true,
-            output: Output::default(),
-            encode_frames: Vec::new(),
-            decode_frames: Vec::new(),
         }
     }
 
@@ -91,24 +94,15 @@ impl Config {
 /// Pushes a userdata with a new configuration.
 ///
 /// # Safety
-/// `l` is a live state with four free slots, and memory is not refused.
+/// `l` is a live state with a free slot, and memory is not refused.
 pub unsafe fn push_new(l: *mut lua_State) {
-    /// Userdata are aligned like C's largest basic type.
-    const _: () = assert!(align_of::<Config>() <= 8);
+    /// Userdata are aligned like C's largest basic type, and nobody drops them.
+    const _: () = assert!(align_of::<Config>() <= 8 && !std::mem::needs_drop::<Config>());
     // SAFETY: the new block has the size and alignment of a `Config`, and is initialised before anybody sees it.
-    unsafe {
-        lua_newuserdata(l, size_of::<Config>()).cast::<Config>().write(Config::new());
-        lua_createtable(l, 0, 1);
-        push_bytes(l, b"__gc");
-        lua_pushcclosure(l, collect, 0);
-        lua_rawset(l, -3);
-        lua_setmetatable(l, -2);
-    }
+    unsafe { lua_newuserdata(l, size_of::<Config>()).cast::<Config>().write(Config::new()) };
 }
 
 crate::lua_callback! {
-    /// The finalizer of a configuration.
-    fn collect = drop_config;
     /// `cjson.encode_sparse_array([convert[, ratio[, safe]]])`
     pub fn encode_sparse_array = set_sparse_array;
     /// `cjson.encode_max_depth([depth])`
@@ -123,12 +117,6 @@ crate::lua_callback! {
     pub fn encode_invalid_numbers = set_encode_invalid_numbers;
     /// `cjson.decode_invalid_numbers([on])`
     pub fn decode_invalid_numbers = set_decode_invalid_numbers;
-}
-
-unsafe fn drop_config(l: *mut lua_State) -> Returns {
-    // SAFETY: scripts cannot reach the metatable, so that Lua alone calls this, once, with the userdata of `push_new`.
-    unsafe { lua_touserdata(l, 1).cast::<Config>().drop_in_place() };
-    Ok(0)
 }
 
 unsafe fn set_sparse_array(l: *mut lua_State) -> Returns {

@@ -4,6 +4,7 @@ use std::ffi::c_int;
 
 use mlua_sys::*;
 
+use super::super::alloc::Host;
 use super::super::boundary::{Raise, Returns, push_bytes, to_bytes};
 use super::config::Config;
 use super::scanner::{Scanner, Token};
@@ -14,7 +15,7 @@ crate::lua_callback! {
 }
 
 unsafe fn decode_argument(l: *mut lua_State) -> Returns {
-    // SAFETY: the text is the argument, which stays on the stack until this returns.
+    // SAFETY: the text is the argument, which stays on the stack until this returns; every state has a host.
     unsafe {
         if lua_gettop(l) != 1 {
             return Err(Raise::argument(1, "expected 1 argument"));
@@ -23,14 +24,10 @@ unsafe fn decode_argument(l: *mut lua_State) -> Returns {
         if text.len() >= 2 && (text[0] == 0 || text[1] == 0) {
             return Err(Raise::at("JSON parser does not support UTF-16 or UTF-32"));
         }
-        let config = Config::of(l);
-        config.decode_frames.clear();
-        let mut decoder = Decoder {
-            l,
-            scanner: Scanner::new(text, config.lenient_numbers),
-            frames: &mut config.decode_frames,
-            max_depth: config.decode_max_depth,
-        };
+        let Config { lenient_numbers, decode_max_depth: max_depth, .. } = *Config::of(l);
+        let frames = &mut (*Host::of(l)).json_buffers().decode_frames;
+        frames.clear();
+        let mut decoder = Decoder { l, scanner: Scanner::new(text, lenient_numbers), frames, max_depth };
         decoder.value()?;
         decoder.expect(Token::End, "the end")?;
     }

@@ -7,7 +7,7 @@ use mlua_sys::*;
 use super::super::alloc::Host;
 use super::super::boundary::{Raise, Returns, push_bytes, to_bytes, type_name};
 use super::super::output::{OutOfMemory, Output};
-use super::config::{Config, EncodeOptions, InvalidNumbers};
+use super::config::{Buffers, Config, EncodeOptions, InvalidNumbers};
 use super::{number, text};
 
 crate::lua_callback! {
@@ -25,26 +25,21 @@ pub enum Frame {
 }
 
 unsafe fn encode_argument(l: *mut lua_State) -> Returns {
-    // SAFETY: no Lua code runs until this returns, so the configuration is ours alone.
+    // SAFETY: no Lua code runs until this returns, so the configuration is ours alone; every state has a host.
     unsafe {
         if lua_gettop(l) != 1 {
             return Err(Raise::argument(1, "expected 1 argument"));
         }
-        let config = Config::of(l);
-        config.output.restart((*Host::of(l)).room());
-        config.encode_frames.clear();
-        let encoder = Encoder {
-            l,
-            options: config.encode,
-            output: &mut config.output,
-            frames: &mut config.encode_frames,
-        };
-        let done = encoder.value();
+        let (config, host) = (Config::of(l), &*Host::of(l));
+        let Buffers { output, encode_frames: frames, .. } = &mut *host.json_buffers();
+        output.restart(host.room());
+        frames.clear();
+        let done = Encoder { l, options: config.encode, output, frames }.value();
         if done.is_ok() {
-            push_bytes(l, config.output.bytes());
+            push_bytes(l, output.bytes());
         }
         if !config.keep_buffer {
-            config.output = Output::default();
+            *output = Output::default();
         }
         done.map(|()| 1)
     }

@@ -17,7 +17,7 @@
 //!
 //! Each library table that `new` makes has its own configuration, the upvalue of its functions.
 
-mod config;
+pub(super) mod config;
 mod decode;
 mod encode;
 pub mod number;
