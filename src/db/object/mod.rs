@@ -86,7 +86,7 @@ use std::ptr::{self, NonNull};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::ds::hashtable::Element;
+use crate::ds::hashtable::{Element, prefetch};
 use crate::ds::numbers;
 use crate::server::Out;
 use crate::zmalloc::good_size;
@@ -810,6 +810,15 @@ impl<'a> EntryRef<'a> {
         );
         // SAFETY: the entry is borrowed for 'a; its word is of a collection of this type and encoding.
         unsafe { ObjectRef::new(header.encoding(), self.raw.object_word()) }
+    }
+
+    /// Asks for the first line of a collection to be fetched.
+    #[inline]
+    pub fn prefetch_value(self) {
+        if self.header().kind() == Kind::Object {
+            // SAFETY: the entry is borrowed, and holds a collection.
+            prefetch(unsafe { self.raw.object_word() }.as_ptr());
+        }
     }
 
     /// The expiry as Unix time in milliseconds.

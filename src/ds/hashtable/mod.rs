@@ -400,7 +400,7 @@ impl<'t, E: Element> VacantEntry<'t, E> {
 
 /// Asks for the cache line of `address` to be fetched. Any address will do: a hint is not an access.
 #[inline(always)]
-pub(in crate::ds) fn prefetch(address: *const u8) {
+pub(crate) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the instruction is in the baseline of x86-64, and does not fault.
     unsafe {

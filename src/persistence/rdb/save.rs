@@ -16,6 +16,9 @@ use crate::server::config::{EvictionPolicy, RdbVersion};
 use crate::server::version::{ARCH_BITS, REDIS_VERSION};
 use crate::zmalloc;
 
+/// How many keys before it is written a value is asked for, so that it is in the cache by then.
+const AHEAD: usize = 8;
+
 /// What is written.
 #[derive(Debug)]
 pub struct Dataset<'a> {
@@ -163,7 +166,12 @@ impl File<'_, '_> {
         self.to.out.byte(opcode::RESIZE_DB);
         self.to.length(db.len() as u64);
         self.to.length(db.expires_len() as u64);
+        let mut ahead = db.keys.iter();
+        ahead.by_ref().take(AHEAD).for_each(EntryRef::prefetch_value);
         for entry in db.keys.iter() {
+            if let Some(entry) = ahead.next() {
+                entry.prefetch_value();
+            }
             self.key(entry);
             self.keys += 1;
             self.to.out.check()?;
