@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::dataset::Knows;
+use common::disk::FailingSync;
 use common::node::Node;
 use common::{RawClient, wait_for};
 
@@ -70,6 +71,80 @@ fn a_full_disk_ends_a_server_that_promises_always() {
     for n in 1..=answered {
         assert_eq!(c.ask(&["STRLEN", &format!("f:{n}")]), ":400");
     }
+}
+
+#[test]
+fn a_sync_that_fails_has_writes_refused_until_one_succeeds() {
+    let (dir, sync) = (tempfile::tempdir().unwrap(), FailingSync::build());
+    let node = Node::start_failing(dir.path(), &["--appendfsync", "everysec"], &sync);
+    let mut c = node.client();
+    assert_eq!(c.ask(&["SET", "before", "1"]), "+OK");
+    sync.fail(true);
+    let mut answered = 0;
+    let refused = loop {
+        match c.ask(&["INCR", "count"]) {
+            refused if refused.starts_with('-') => break refused,
+            _ => answered += 1,
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(refused, "-MISCONF Errors writing to the AOF file: Input/output error");
+    assert_eq!(c.ask(&["GET", "before"]), "1", "reads go on");
+    assert!(c.ask(&["INFO", "persistence"]).contains("aof_last_write_status:err"));
+    assert!(node.log().contains("Fail to fsync the AOF file: Input/output error"), "{}", node.log());
+    sync.fail(false);
+    wait_for("a sync to succeed", || c.ask(&["SET", "after", "1"]) == "+OK");
+    assert!(c.ask(&["INFO", "persistence"]).contains("aof_last_write_status:ok"));
+    node.kill();
+    let node = Node::start(dir.path(), &[]);
+    let mut c = node.client();
+    assert_eq!(c.ask(&["GET", "count"]), answered.to_string());
+    assert_eq!(c.ask(&["GET", "after"]), "1");
+}
+
+#[test]
+fn a_sync_that_fails_ends_a_server_that_promises_always() {
+    let (dir, sync) = (tempfile::tempdir().unwrap(), FailingSync::build());
+    let mut node = Node::start_failing(dir.path(), &["--appendfsync", "always"], &sync);
+    let mut c = node.client();
+    assert_eq!(c.ask(&["SET", "before", "1"]), "+OK");
+    sync.fail(true);
+    assert!(c.try_send(b"*3\r\n$3\r\nSET\r\n$8\r\npromised\r\n$1\r\n1\r\n"));
+    assert_eq!(c.line(), "", "it answers with nothing");
+    assert_eq!(node.child.wait().unwrap().code(), Some(1));
+    let log = node.log();
+    let last = "Can't persist AOF for fsync error when the AOF fsync policy is 'always': Input/output error. Exiting...";
+    assert!(log.trim_end().ends_with(last), "{log}");
+    assert_eq!(Node::start(dir.path(), &[]).client().ask(&["GET", "before"]), "1");
+}
+
+#[test]
+fn a_sync_that_fails_leaves_the_files_that_are_there() {
+    let (dir, sync) = (tempfile::tempdir().unwrap(), FailingSync::build());
+    let node = Node::start_failing(dir.path(), &["--appendfsync", "no"], &sync);
+    let mut c = node.client();
+    assert_eq!(c.ask(&["SET", "saved", "1"]), "+OK");
+    assert_eq!(c.ask(&["SAVE"]), "+OK");
+    let saved = fs::read(dir.path().join("dump.rdb")).unwrap();
+    let manifest = dir.path().join("appendonlydir/appendonly.aof.manifest");
+    let listed = fs::read(&manifest).unwrap();
+    sync.fail(true);
+    assert_eq!(c.ask(&["SET", "not saved", "1"]), "+OK");
+    assert_eq!(c.ask(&["SAVE"]), "-ERR");
+    assert!(node.log().contains("Write error while saving DB to the disk(fsync): Input/output error"));
+    assert_eq!(c.ask(&["BGSAVE"]), "+Background saving started");
+    wait_for("BGSAVE to fail", || c.ask(&["INFO", "persistence"]).contains("rdb_last_bgsave_status:err"));
+    assert_eq!(fs::read(dir.path().join("dump.rdb")).unwrap(), saved);
+    assert!(c.ask(&["BGREWRITEAOF"]).starts_with("-ERR Can't execute an AOF background rewriting."));
+    assert!(c.ask(&["INFO", "persistence"]).contains("aof_last_bgrewrite_status:err"));
+    assert_eq!(fs::read(&manifest).unwrap(), listed);
+    sync.fail(false);
+    assert_eq!(c.ask(&["SAVE"]), "+OK");
+    node.rewrite();
+    assert_eq!(c.ask(&["SET", "after", "1"]), "+OK");
+    node.kill();
+    let node = Node::start(dir.path(), &[]);
+    assert_eq!(node.client().ask(&["EXISTS", "saved", "not saved", "after"]), ":3");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::dataset::{self, Knows};
+use super::disk::FailingSync;
 use super::{PATIENCE, RawClient, free_port, raw_client, run, wait_for};
 
 /// A running server, which has loaded its files.
@@ -39,6 +40,14 @@ impl Node {
         let script = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$0\" \"$@\"", file_bytes / 512);
         let mut command = Command::new("sh");
         command.args(["-c", &script]).arg(program);
+        Node::spawn(command, program, dir, args)
+    }
+
+    /// Starts Ochre on a disk that cannot always be synced.
+    pub fn start_failing(dir: &Path, args: &[&str], sync: &FailingSync) -> Node {
+        let program = Path::new(env!("CARGO_BIN_EXE_redis-server"));
+        let mut command = Command::new(program);
+        sync.apply(&mut command);
         Node::spawn(command, program, dir, args)
     }
 
