@@ -1,12 +1,16 @@
-//! A stream socket, TCP or unix, that never blocks.
+//! A stream socket, TCP or unix, that does not block, unless it is told to for a while.
 //!
 //! Calls are `recv` and `sendmsg` on the descriptor itself. TLS will be a third kind behind the same methods.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self, MsgFlags, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 /// What the other end is reached by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +103,36 @@ impl Connection {
     pub fn shut_down(&self) {
         // It fails if the peer is gone already, which is as well.
         let _ = socket::shutdown(self.fd.as_raw_fd(), socket::Shutdown::Both);
+    }
+
+    /// Whether the peer will send nothing more than what is there, as far as the system knows.
+    pub fn peer_has_closed(&self) -> bool {
+        let closed = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut fds = [PollFd::new(self.fd.as_fd(), closed)];
+        // If it fails there is nothing to be known; an error or a hang-up is reported unasked.
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+    }
+
+    /// Another descriptor of the same connection.
+    ///
+    /// # Errors
+    /// When the system has no descriptor to give.
+    pub fn try_clone(&self) -> io::Result<Connection> {
+        Ok(Connection { fd: self.fd.try_clone()?, kind: self.kind })
+    }
+
+    /// Has reads and writes wait, or not. It is true of all descriptors of the connection.
+    pub fn set_blocking(&self, on: bool) -> io::Result<()> {
+        let mut flags = OFlag::from_bits_retain(fcntl(&self.fd, FcntlArg::F_GETFL)?);
+        flags.set(OFlag::O_NONBLOCK, !on);
+        fcntl(&self.fd, FcntlArg::F_SETFL(flags))?;
+        Ok(())
+    }
+
+    /// Has writes wait no longer than this; 0 is without end.
+    pub fn set_send_timeout(&self, most: Duration) -> io::Result<()> {
+        let most = TimeVal::milliseconds(most.as_millis() as i64);
+        Ok(socket::setsockopt(&self.fd, sockopt::SendTimeout, &most)?)
     }
 
     /// Turns Nagle's algorithm off.

@@ -265,6 +265,27 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let keys = srv.dbs.iter().map(|db| db.len() as u64).sum();
+    let Some(child) = fork_copy(srv)? else {
+        drop(reader);
+        become_writer(srv, purpose);
+        // SAFETY: what `fork` makes shares its memory by copies on write alone. A child leaves by `exit`, and those who write
+        // hand over what they are done with.
+        let dismissal = unsafe { Dismissal::new() };
+        dismissal.clients(srv);
+        return Ok(Forked::Child(ChildPipe::new(writer, purpose, dismissal)));
+    };
+    let active = Active { pid: child, purpose, pipe: reader.into(), done };
+    let now_s = crate::server::time::unix_us() / 1_000_000;
+    srv.persistence.children.begin(active, now_s, keys);
+    update_resize_policy(srv);
+    Ok(Forked::Parent(child))
+}
+
+/// Makes a copy of the process, whatever it is for: the id of the child, or `None` in the child, which must leave by [`exit`].
+///
+/// # Errors
+/// When the system has no process to give.
+pub fn fork_copy(srv: &mut Server) -> io::Result<Option<Pid>> {
     let (parent, begun_ns) = (Pid::this(), monotonic::now_ns());
     // No other thread may hold the log's lock in the copy.
     let log = logging::hold();
@@ -274,25 +295,16 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
     drop(log);
     match forked? {
         ForkResult::Child => {
-            drop(reader);
             die_with(parent);
-            become_child(srv, purpose);
-            // SAFETY: what `fork` makes shares its memory by copies on write alone. A child leaves by `exit`, and those who write
-            // hand over what they are done with.
-            let dismissal = unsafe { Dismissal::new() };
-            dismissal.clients(srv);
-            Ok(Forked::Child(ChildPipe::new(writer, purpose, dismissal)))
+            become_child(srv);
+            Ok(None)
         }
         ForkResult::Parent { child } => {
             let fork_us = monotonic::now_ns().saturating_sub(begun_ns) / 1000;
             srv.stats.total_forks += 1;
             srv.stats.latest_fork_us = fork_us;
             latency::add_sample_if_needed(srv, latency::Event::Fork, fork_us / 1000);
-            let active = Active { pid: child, purpose, pipe: reader.into(), done };
-            let now_s = crate::server::time::unix_us() / 1_000_000;
-            srv.persistence.children.begin(active, now_s, keys);
-            update_resize_policy(srv);
-            Ok(Forked::Parent(child))
+            Ok(Some(child))
         }
     }
 }
@@ -313,23 +325,27 @@ fn die_with(parent: Pid) {
     }
 }
 
-/// What a child does first: it makes sure that it can be ended, is the first to go when memory runs out, and holds
-/// nothing that is the parent's to give back.
-fn become_child(srv: &mut Server, purpose: Purpose) {
-    let handle = SigAction::new(SigHandler::Handler(on_request_to_end), SaFlags::empty(), SigSet::empty());
-    // SAFETY: the handler does nothing but end the process.
-    if let Err(e) = unsafe { sigaction(Signal::SIGUSR1, &handle) } {
-        log::warn!("Cannot handle {}: {e}", Signal::SIGUSR1);
-    }
+/// What every child does first: it is the first to go when memory runs out, and holds nothing that is the parent's to give
+/// back.
+fn become_child(srv: &mut Server) {
     signals::become_child();
     crash::watchdog::become_child();
     logging::set_role(b'C');
     let child_score = srv.config.oom_score_adj_values.child;
     // What fails is logged where it does, and is no reason not to save.
     let _ = srv.process.oom_score.apply(srv.config.oom_score_adj, child_score);
-    set_resize_policy(ResizePolicy::Forbid);
     srv.net.listeners.clear();
     srv.process.wrote_pidfile = false;
+}
+
+/// What a child does that writes the dataset: it makes sure that it can be ended, and says what it is.
+fn become_writer(srv: &mut Server, purpose: Purpose) {
+    let handle = SigAction::new(SigHandler::Handler(on_request_to_end), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing but end the process.
+    if let Err(e) = unsafe { sigaction(Signal::SIGUSR1, &handle) } {
+        log::warn!("Cannot handle {}: {e}", Signal::SIGUSR1);
+    }
+    set_resize_policy(ResizePolicy::Forbid);
     if srv.config.set_proc_title
         && let Some(area) = &mut srv.process.title
     {

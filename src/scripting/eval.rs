@@ -28,8 +28,8 @@ use crate::{cmd_err, zmalloc};
 
 use super::functions;
 use super::script::{self, Callable, Kind, ScriptFlags};
-use super::script_lua::Engine;
 use super::script_lua::redis_api::hex_digest;
+use super::script_lua::{Engine, ldb};
 
 /// Scripts of EVAL that are kept: upstream's `LRU_LIST_LENGTH`.
 const MOST_EVICTABLE: usize = 500;
@@ -270,12 +270,16 @@ pub fn evalsha_ro(srv: &mut Server, c: &mut Client) -> CmdResult {
 fn eval_source(srv: &mut Server, c: &mut Client, read_only: bool) -> CmdResult {
     show_to_monitors(srv, c);
     let digest = hex_digest(c.argv.get(1));
-    run(srv, c, digest, read_only, true)
+    let run = |srv: &mut Server, c: &mut Client| run(srv, c, digest, read_only, true);
+    if c.info.debugging.is_some() { ldb::eval(srv, c, run) } else { run(srv, c) }
 }
 
 fn eval_digest(srv: &mut Server, c: &mut Client, read_only: bool) -> CmdResult {
     show_to_monitors(srv, c);
     let digest = given_digest(c.argv.get(1)).ok_or(NO_SCRIPT)?;
+    if c.info.debugging.is_some() {
+        return Err(CmdError::text("ERR Please use EVAL instead of EVALSHA for debugging"));
+    }
     run(srv, c, digest, read_only, false)
 }
 
@@ -356,20 +360,6 @@ pub fn script_kill(srv: &mut Server, c: &mut Client) -> CmdResult {
     script::kill(srv, Kind::Eval)?;
     c.out.ok();
     Ok(())
-}
-
-/// `SCRIPT DEBUG YES | SYNC | NO`
-///
-/// There is no debugger; that it is off can be said all the same.
-pub fn script_debug(_srv: &mut Server, c: &mut Client) -> CmdResult {
-    if c.argv.is(2, b"no") {
-        c.out.ok();
-        return Ok(());
-    }
-    if c.argv.is(2, b"yes") || c.argv.is(2, b"sync") {
-        return Err(CmdError::text("ERR The script debugger is not available in this server"));
-    }
-    Err(CmdError::text("ERR Use SCRIPT DEBUG YES/SYNC/NO"))
 }
 
 /// `SCRIPT HELP`

@@ -25,6 +25,8 @@ pub struct State {
     pub running: Option<script::Run>,
     /// Whether it has been running for so long that clients are served meanwhile.
     pub busy: bool,
+    /// The debugger.
+    pub debugger: script_lua::ldb::Debugger,
     /// The client whose commands scripts' are, while no script runs.
     client: Option<Box<Client>>,
 }
@@ -38,6 +40,7 @@ impl State {
             functions: functions::Functions::default(),
             running: None,
             busy: false,
+            debugger: script_lua::ldb::Debugger::default(),
             client: None,
         }
     }

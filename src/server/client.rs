@@ -10,6 +10,7 @@ use crate::db::blocked::BlockState;
 use crate::db::multi::MultiState;
 use crate::db::pubsub::ClientPubsub;
 use crate::io::connection::Connection;
+use crate::scripting::script_lua::ldb;
 use crate::server::Server;
 use crate::server::argv::Argv;
 use crate::server::commands::CommandSpec;
@@ -198,6 +199,8 @@ pub struct ClientInfo {
     pub lib_name: Option<Box<[u8]>>,
     /// CLIENT SETINFO LIB-VER.
     pub lib_ver: Option<Box<[u8]>>,
+    /// SCRIPT DEBUG.
+    pub debugging: Option<Box<ldb::Settings>>,
     /// The peer's address, `ip:port`.
     pub addr: Box<str>,
     /// Our own address, `ip:port`.

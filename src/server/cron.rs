@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::db::{expire, hexpire};
 use crate::io::monotonic;
 use crate::persistence::{aof, child, save};
+use crate::scripting::script_lua::ldb::forked;
 use crate::server::client::ClientFlags;
 use crate::server::networking;
 use crate::server::{Server, crash, signals};
@@ -91,6 +92,7 @@ fn server_cron(srv: &mut Server) {
         maintain_tables(srv);
     }
     child::cron(srv);
+    forked::cron(srv);
     save::cron(srv);
     srv.persistence.migrate.close_idle(srv.clock.unix_s());
     srv.cron.runs += 1;

@@ -10,12 +10,14 @@
 use crate::persistence::child::{self, Purpose};
 use crate::persistence::{aof, save};
 use crate::scripting::script;
+use crate::scripting::script_lua::ldb::forked;
 use crate::server::config::{ShutdownFlags, Supervised};
 use crate::server::{Client, CmdError, CmdResult, Server, crash, networking, process, signals};
 
 /// Has the server end after this turn of the loop; `false` if it must not.
 pub fn prepare(srv: &mut Server, flags: ShutdownFlags) -> bool {
     log::info!("User requested shutdown...");
+    forked::kill_all(srv);
     end_saving_child(srv);
     // The append-only file first: that is soon done, and holds what the next start will load, whatever becomes of the rest.
     if !aof::prepare_shutdown(srv, flags.force) || !save_last(srv, flags) {

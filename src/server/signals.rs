@@ -73,6 +73,22 @@ pub fn become_child() {
     IN_CHILD.store(true, Ordering::Relaxed);
 }
 
+/// Has requests to end ignored from now on.
+pub fn ignore() {
+    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        // SAFETY: no handler is installed.
+        if let Err(e) = unsafe { sigaction(signal, &ignore) } {
+            log::warn!("Cannot ignore {signal}: {e}");
+        }
+    }
+}
+
+/// Whether a signal has asked for the end, and nothing was done about it yet.
+pub fn asked() -> bool {
+    ASKED.load(Ordering::SeqCst) != 0
+}
+
 /// Takes back what a signal has asked for, if nothing was done about it yet.
 pub fn forget() -> bool {
     ASKED.swap(0, Ordering::SeqCst) != 0

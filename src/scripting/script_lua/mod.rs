@@ -9,6 +9,7 @@
 //! - `sandbox.rs` makes the world that scripts see, read-only and without Lua 5.1's holes.
 //! - `redis_api.rs` is the table `redis`.
 //! - `function_lua.rs` loads libraries of functions.
+//! - `ldb/` is the debugger, which walks through a script of EVAL line by line.
 //! - `convert.rs` makes Lua values of replies, and replies of Lua values.
 //!
 //! This file has the [`Engine`], one for EVAL and one for functions, and [`invoke`], which runs a script in it.
@@ -19,7 +20,8 @@
 //! the [`Link`]: the server and the script's client. That is the one place where `&mut Server` is recovered from a pointer.
 //! It is sound because [`invoke`] holds the only reference and does not use it from the moment it sets the link until Lua has
 //! returned, and because callbacks do not nest: a command that a script runs is never a script itself, and clients that are
-//! served while a script runs for too long are kept from running one.
+//! served while a script runs for too long are kept from running one. The debugger has Lua run code of its user's from within a
+//! hook; it holds no reference meanwhile.
 
 pub mod alloc;
 pub mod bit;
@@ -30,6 +32,7 @@ pub mod cjson;
 pub mod cmsgpack;
 pub mod convert;
 pub mod function_lua;
+pub mod ldb;
 pub mod library_sandbox;
 pub mod lua_strpattern;
 pub mod lua_struct;
@@ -193,6 +196,7 @@ impl Drop for Engine {
 pub fn invoke(srv: &mut Server, c: &mut Client, client: &mut Client, call: &Callable) -> bool {
     let l = call.engine(srv).state();
     let threshold = srv.config.busy_reply_threshold;
+    let debugged = srv.scripting.debugger.session.is_some();
     // SAFETY: the engine outlives the run, since no command that drops one may run meanwhile. The state runs nothing yet, so
     // its stack is free and memory is not refused. `srv`, `client` and `c` are not used between setting the link
     // and clearing it.
@@ -208,7 +212,9 @@ pub fn invoke(srv: &mut Server, c: &mut Client, client: &mut Client, call: &Call
             caller: &raw const *c,
             main: l,
         }));
-        if threshold > 0 {
+        if debugged {
+            ldb::hook::install(l);
+        } else if threshold > 0 {
             host.set_looks(FIRST_LOOK, srv.clock.mono_ns);
             lua_sethook(l, Some(on_count), LUA_MASKCOUNT, FIRST_LOOK);
         }
@@ -367,6 +373,9 @@ unsafe fn interrupt(l: *mut lua_State) -> Returns {
     // SAFETY: hooks are set while a script runs only, when the link is valid: see the top of this file.
     unsafe {
         let Some(link) = (*Host::of(l)).link() else { return Ok(0) };
+        if (*link.srv).scripting.debugger.session.is_some() {
+            return ldb::hook::look(l);
+        }
         if !script::interrupt(&mut *link.srv, &*link.caller) {
             return Ok(0);
         }

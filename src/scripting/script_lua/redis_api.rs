@@ -1,5 +1,6 @@
 //! The table `redis`: what scripts call the server by.
 
+use std::borrow::Cow;
 use std::ffi::c_int;
 
 use mlua_sys::*;
@@ -7,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use super::alloc::Host;
 use super::boundary::{Raise, Returns, push_bytes, set_function, set_number, set_string, to_bytes};
-use super::{Link, convert};
+use super::{Link, convert, ldb};
 use crate::ds::numbers;
 use crate::lua_callback;
 use crate::scripting::script::{self, Kind};
@@ -100,9 +101,9 @@ lua_callback! {
     fn set_repl = set_repl_inner;
     /// `redis.replicate_commands()`: effects are always what is replicated.
     fn replicate_commands = replicate_commands_inner;
-    /// `redis.breakpoint()`, of a script that is not debugged.
+    /// `redis.breakpoint()`: tells whether the script is debugged, and stops then.
     fn breakpoint = breakpoint_inner;
-    /// `redis.debug(...)`, of a script that is not debugged.
+    /// `redis.debug(...)`: shows values to the user of the debugger.
     fn debug = debug_inner;
     /// `redis.acl_check_cmd(...)`
     fn acl_check_cmd = acl_check_cmd_inner;
@@ -113,8 +114,21 @@ lua_callback! {
 /// An error of this API: a table, as the errors of commands are.
 unsafe fn raise(l: *mut lua_State, text: &[u8]) -> Raise {
     // SAFETY: called by inner functions with free slots.
-    unsafe { convert::push_error(l, text) };
+    unsafe {
+        log_error(l, text);
+        convert::push_error(l, text);
+    }
     Raise::Value
+}
+
+/// Shows an error to the user of the debugger, if the line that made it is walked through.
+unsafe fn log_error(l: *mut lua_State, text: &[u8]) {
+    // SAFETY: called by inner functions, which use no session meanwhile.
+    if let Some(session) = unsafe { ldb::hook::session(l) }
+        && session.logs_calls()
+    {
+        session.log_error(convert::error_text(text));
+    }
 }
 
 /// Who is to be found from within the script that runs.
@@ -154,7 +168,15 @@ unsafe fn command(l: *mut lua_State) -> Result<bool, Raise> {
         read_arguments(l, &mut c.argv)?;
         lua_settop(l, 0);
         let mark = c.out.mark();
-        let is_error = match script::call_command(srv, c) {
+        let logged = srv.scripting.debugger.session.as_ref().is_some_and(|session| session.logs_calls());
+        if logged && let Some(session) = &mut srv.scripting.debugger.session {
+            session.log_command(c.argv.iter());
+        }
+        let result = script::call_command(srv, c);
+        if logged && let Some(session) = &mut srv.scripting.debugger.session {
+            log_outcome(session, &result, || c.out.since(mark));
+        }
+        let is_error = match result {
             Ok(()) => match c.out.single() {
                 Some(reply) => convert::push_reply(l, reply),
                 None => convert::push_reply(l, &c.out.since(mark)),
@@ -167,6 +189,29 @@ unsafe fn command(l: *mut lua_State) -> Result<bool, Raise> {
         c.out.rewind(mark);
         c.argv.forget_if_larger(ARGS_KEPT);
         is_error.ok_or(Raise::at("reached lua stack limit"))
+    }
+}
+
+/// Shows the outcome of a command to the user of the debugger: why it was refused, or its reply.
+#[cold]
+fn log_outcome(
+    session: &mut ldb::Session,
+    result: &Result<(), Cow<'static, [u8]>>,
+    reply: impl FnOnce() -> Vec<u8>,
+) {
+    match result {
+        Ok(()) => {
+            let reply = reply();
+            if reply.starts_with(b"-") {
+                session.log_error(reply.strip_suffix(b"\r\n").unwrap_or(&reply));
+            }
+            session.log_reply(&reply);
+        }
+        // Upstream makes the codes of most refusals later, and has texts with another code end in a line break.
+        Err(text) => match text.strip_prefix(b"ERR ") {
+            Some(text) => session.log_error(text),
+            None => session.log_error(&[b"-", &text[..], b"\r\n"].concat()),
+        },
     }
 }
 
@@ -249,7 +294,7 @@ unsafe fn only_string<'a>(l: *mut lua_State) -> Option<&'a [u8]> {
     // SAFETY: as called by Lua; the string stays on the stack.
     unsafe {
         if lua_gettop(l) != 1 || lua_type(l, 1) != LUA_TSTRING {
-            convert::push_error(l, b"wrong number or type of arguments");
+            raise(l, b"wrong number or type of arguments");
             return None;
         }
         to_bytes(l, 1)
@@ -262,7 +307,7 @@ unsafe fn error_reply_inner(l: *mut lua_State) -> Returns {
         if let Some(text) = only_string(l) {
             let text = convert::error_text(text);
             let dash: &[u8] = if text.starts_with(b"-") { b"" } else { b"-" };
-            convert::push_error(l, &[dash, text].concat());
+            raise(l, &[dash, text].concat());
         }
         Ok(1)
     }
@@ -328,11 +373,23 @@ unsafe fn replicate_commands_inner(l: *mut lua_State) -> Returns {
 
 unsafe fn breakpoint_inner(l: *mut lua_State) -> Returns {
     // SAFETY: as called by Lua.
-    unsafe { lua_pushboolean(l, 0) };
+    unsafe {
+        let session = ldb::hook::session(l);
+        lua_pushboolean(l, c_int::from(session.is_some()));
+        if let Some(session) = session {
+            session.settings.stop_next = true;
+        }
+    }
     Ok(1)
 }
 
-unsafe fn debug_inner(_l: *mut lua_State) -> Returns {
+unsafe fn debug_inner(l: *mut lua_State) -> Returns {
+    // SAFETY: as called by Lua.
+    unsafe {
+        if let Some(session) = ldb::hook::session(l) {
+            session.log_values(l);
+        }
+    }
     Ok(0)
 }
 

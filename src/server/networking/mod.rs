@@ -599,6 +599,14 @@ pub fn schedule_close(srv: &mut Server, c: &mut Client) {
     }
 }
 
+/// Forgets a checked-out client whose connection another process has taken over: it goes on there.
+pub fn hand_over(srv: &mut Server, c: &mut Client) {
+    if let Some(conn) = c.conn.take() {
+        srv.el.remove(conn.as_raw_fd());
+    }
+    schedule_close(srv, c);
+}
+
 /// Closes the clients that are to be closed.
 pub fn close_pending(srv: &mut Server) {
     for id in std::mem::take(&mut srv.net.pending_close) {
