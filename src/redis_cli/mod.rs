@@ -17,6 +17,7 @@
 //! | [`help`]        | the `help` command, and completion                                |
 //! | [`hint_suite`]  | checking hints from a file, for tests                             |
 //! | [`one_shot`]    | a single command, or a script                                     |
+//! | [`ldb`]         | debugging a script                                                |
 //! | [`repl`]        | the interactive loop                                              |
 //! | [`line_editor`] | where its lines come from                                         |
 //! | [`history`]     | the lines typed before                                            |
@@ -32,6 +33,7 @@ pub mod hint_suite;
 pub mod hints;
 pub mod history;
 pub mod interrupt;
+pub mod ldb;
 pub mod lenient;
 pub mod line_editor;
 pub mod one_shot;
@@ -94,7 +96,10 @@ fn run(args: &[Vec<u8>]) -> Result<Exit, Exit> {
         return hint_suite::run(&mut session, &mut help, &file);
     }
     if session.options().eval.is_some() {
-        one_shot::run_script(&mut session, command)
+        match session.options().ldb {
+            Some(mode) => repl::debug(&mut session, &mut help, command, mode),
+            None => one_shot::run_script(&mut session, &command),
+        }
     } else if command.is_empty() {
         repl::run(&mut session, &mut help)
     } else {

@@ -21,18 +21,24 @@ pub fn run(session: &mut Session, help: &mut Help, args: Vec<Vec<u8>>) -> Result
 }
 
 /// Sends the script in a file with EVAL. `args` are its keys and, behind a comma that stands alone, its arguments.
-pub fn run_script(session: &mut Session, args: Vec<Vec<u8>>) -> Result<Exit, Exit> {
+pub fn run_script(session: &mut Session, args: &[Vec<u8>]) -> Result<Exit, Exit> {
     if !session.connect(Report::Errors) {
         return Err(Exit::FAILURE);
     }
+    let command = load_script(session, args)?;
+    let repeat = session.options().repeat;
+    let ran = session.run(&command, repeat)?;
+    Ok(if ran { Exit::SUCCESS } else { Exit::FAILURE })
+}
+
+/// The EVAL that sends the script.
+pub fn load_script(session: &Session, args: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Exit> {
     let path = session.options().eval.clone().unwrap_or_default();
     let script = std::fs::read(&path).map_err(|error| {
         complain(format_args!("Can't open file '{}': {}", path.display(), describe_io_error(&error)));
         Exit::FAILURE
     })?;
-    let repeat = session.options().repeat;
-    let ran = session.run(&eval_command(script, args), repeat)?;
-    Ok(if ran { Exit::SUCCESS } else { Exit::FAILURE })
+    Ok(eval_command(script, args.to_vec()))
 }
 
 fn eval_command(script: Vec<u8>, mut args: Vec<Vec<u8>>) -> Vec<Vec<u8>> {

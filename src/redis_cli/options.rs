@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::connection::{AddressPreference, Endpoint};
 use super::format::{Printer, Style};
+use super::ldb::Mode;
 use super::lenient::{integer_or_zero, leading_float, leading_integer};
 use super::uri;
 
@@ -70,6 +71,8 @@ pub struct Options {
     pub stdin_argument: StdinArgument,
     /// A file with a script to send with EVAL.
     pub eval: Option<PathBuf>,
+    /// Whether that script is debugged, and how.
+    pub ldb: Option<Mode>,
     /// Whether to follow redirections of a cluster.
     pub cluster: bool,
     /// Whether an error reply to a one-shot command becomes the exit status.
@@ -342,6 +345,19 @@ const FLAGS: &[Flag] = &[
         help: &["Run the Lua script in a file; keys and arguments follow, with a", "comma between them."],
     },
     Flag {
+        names: &["--ldb"],
+        action: Action::Plain(|parser| parser.options.ldb = parser.options.ldb.or(Some(Mode::Forked))),
+        help: &["With --eval, walk through the script in the debugger."],
+    },
+    Flag {
+        names: &["--ldb-sync-mode"],
+        action: Action::Plain(|parser| parser.options.ldb = Some(Mode::Sync)),
+        help: &[
+            "The same in the server itself, which serves nobody else meanwhile,",
+            "and keeps what the script changes.",
+        ],
+    },
+    Flag {
         names: &["--verbose"],
         action: Action::Plain(|parser| parser.options.verbose = true),
         help: &["Say more."],
@@ -436,6 +452,7 @@ impl Parser {
             quoted_input: false,
             stdin_argument: StdinArgument::None,
             eval: None,
+            ldb: None,
             cluster: false,
             fail_on_error: false,
             verbose: false,
@@ -509,6 +526,11 @@ impl Parser {
             (false, Some(tag)) => StdinArgument::Tagged(tag),
             (false, None) => StdinArgument::None,
         };
+        if self.options.ldb.is_some() && self.options.eval.is_none() {
+            return error(
+                "Options --ldb and --ldb-sync-mode require --eval.\nTry redis-cli --help for more information.",
+            );
+        }
         if self.prefer_v4 && self.prefer_v6 {
             return error("Options -4 and -6 are mutually exclusive.");
         }
@@ -630,6 +652,7 @@ pub fn usage() -> String {
          \x20 redis-cli -r -1 -i 1 info memory | grep used_memory_human\n\
          \x20 redis-cli --quoted-input set '\"a\\x00b\"' value\n\
          \x20 redis-cli --eval script.lua key1 key2 , arg1 arg2\n\
+         \x20 redis-cli --ldb --eval script.lua key1 key2 , arg1 arg2\n\
          \nWithout a command, redis-cli reads commands from the terminal, or line by line\n\
          from standard input. Type \"help\" there to learn more.\n\n",
     );
@@ -685,13 +708,14 @@ mod tests {
         assert_eq!(refused("-2 -3 ping"), "Options -2 and -3 are mutually exclusive.");
         assert_eq!(refused("-4 -6 ping"), "Options -4 and -6 are mutually exclusive.");
         assert_eq!(refused("-x -X t ping"), "Options -x and -X are mutually exclusive.");
+        assert!(refused("--ldb").starts_with("Options --ldb and --ldb-sync-mode require --eval.\n"));
         assert_eq!(refused("-s /tmp/s -c ping"), "Options -c and -s are mutually exclusive.");
         assert_eq!(refused("-u redis://h:65536 ping"), "Invalid server port.");
     }
 
     #[test]
     fn modes_that_do_not_exist_yet_are_unknown_options() {
-        for mode in ["--pipe", "--bigkeys", "--stat", "--latency", "--scan", "--ldb", "--replica", "--tls"] {
+        for mode in ["--pipe", "--bigkeys", "--stat", "--latency", "--scan", "--replica", "--tls"] {
             assert_eq!(refused(mode), format!("Unrecognized option or bad number of args for: '{mode}'"));
         }
     }

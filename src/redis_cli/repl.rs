@@ -16,6 +16,7 @@ use super::connection::Endpoint;
 use super::format::Style;
 use super::help::Help;
 use super::history::{History, is_secret};
+use super::ldb::{self, Mode};
 use super::lenient::integer_or_zero;
 use super::line_editor::LineReader;
 use super::options::repeat_prefix;
@@ -35,6 +36,13 @@ enum Verdict {
     Leave,
 }
 
+/// The script of `--eval` that is debugged.
+struct Debugged {
+    /// Its keys and arguments.
+    args: Vec<Vec<u8>>,
+    mode: Mode,
+}
+
 /// The state of the loop.
 struct Repl<'a> {
     session: &'a mut Session,
@@ -42,16 +50,38 @@ struct Repl<'a> {
     reader: LineReader,
     history: History,
     preferences: Preferences,
+    debugged: Option<Debugged>,
 }
 
 /// Runs commands from standard input until it ends or the user leaves.
 pub fn run(session: &mut Session, help: &mut Help) -> Result<Exit, Exit> {
+    serve(session, help, None)
+}
+
+/// Debugs the script of `--eval`, whose keys and arguments are `args`.
+pub fn debug(session: &mut Session, help: &mut Help, args: Vec<Vec<u8>>, mode: Mode) -> Result<Exit, Exit> {
+    if !session.connect(Report::Errors) {
+        return Err(Exit::FAILURE);
+    }
+    if !ldb::start(session, &args, mode)? {
+        return Ok(Exit::SUCCESS);
+    }
+    serve(session, help, Some(Debugged { args, mode }))
+}
+
+fn serve(session: &mut Session, help: &mut Help, debugged: Option<Debugged>) -> Result<Exit, Exit> {
     session.become_interactive().map_err(|error| cannot_start(&error))?;
     // Even when it fails there is a prompt; each command tries again.
     session.connect(Report::Errors);
     let reader = LineReader::new().map_err(|error| cannot_start(&error))?;
-    let mut repl =
-        Repl { session, help, reader, history: History::load(None), preferences: Preferences::default() };
+    let mut repl = Repl {
+        session,
+        help,
+        reader,
+        history: History::load(None),
+        preferences: Preferences::default(),
+        debugged,
+    };
     if repl.reader.is_terminal() {
         repl.prepare_terminal()?;
     }
@@ -79,7 +109,7 @@ impl Repl<'_> {
 
     fn run(&mut self) -> Result<Exit, Exit> {
         loop {
-            if self.reader.is_terminal() && self.session.is_connected() {
+            if self.reader.is_terminal() && self.session.is_connected() && !self.session.is_debugging() {
                 let docs = self.help.load(self.session);
                 self.reader.assist(docs, self.preferences.hints);
             }
@@ -101,7 +131,8 @@ impl Repl<'_> {
 
     /// Runs one line.
     fn obey(&mut self, line: &[u8]) -> Result<Verdict, Exit> {
-        let Some(words) = split_args(line) else {
+        let code = if self.session.is_debugging() { ldb::split_evaluation(line) } else { None };
+        let Some(words) = code.or_else(|| split_args(line)) else {
             self.remember(line, false);
             print(b"Invalid argument(s)\n")?;
             return Ok(Verdict::Continue);
@@ -140,12 +171,17 @@ impl Repl<'_> {
                     print(format!("{complaint}\n").as_bytes())?;
                 }
             }
-            (b"restart", _) => print(b"Use 'restart' only in Lua debugging mode.\n")?,
+            (b"restart", _) => return self.restart(),
             (b"connect", 3) => self.connect(&words[1], &words[2]),
             (b"clear", 1) => print(b"\x1b[H\x1b[2J")?,
             _ => {
                 let start = Instant::now();
-                self.help.run_or_help(self.session, command, repeat)?;
+                if self.session.is_debugging() {
+                    self.session.run(command, repeat)?;
+                } else {
+                    self.help.run_or_help(self.session, command, repeat)?;
+                }
+                ldb::finish(self.session)?;
                 let elapsed = start.elapsed();
                 if elapsed >= SLOW_COMMAND && self.session.options().printer.style == Style::Standard {
                     print(format!("({:.2}s)\n", elapsed.as_secs_f64()).as_bytes())?;
@@ -153,6 +189,16 @@ impl Repl<'_> {
             }
         }
         Ok(Verdict::Continue)
+    }
+
+    /// Begins again with the script of `--eval`.
+    fn restart(&mut self) -> Result<Verdict, Exit> {
+        let Some(Debugged { args, mode }) = &self.debugged else {
+            print(b"Use 'restart' only in Lua debugging mode.\n")?;
+            return Ok(Verdict::Continue);
+        };
+        let begun = ldb::restart(self.session, args, *mode)?;
+        Ok(if begun { Verdict::Continue } else { Verdict::Leave })
     }
 
     fn connect(&mut self, host: &[u8], port: &[u8]) {

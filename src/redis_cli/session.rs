@@ -21,7 +21,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 
 use super::connection::{Connection, Endpoint, LinkError};
+use super::format::{Printer, Style};
 use super::interrupt::Interrupts;
+use super::ldb::{self, Debugging, Mode};
 use super::lenient::integer_or_zero;
 use super::options::{Options, Resp3};
 use super::resp::Reply;
@@ -106,6 +108,7 @@ pub struct Session {
     subscribed: bool,
     push_policy: PushPolicy,
     interactive: bool,
+    debugging: Debugging,
     /// A redirection was received; the command is to be sent again to the new endpoint.
     redirected: bool,
     /// The redirection was an ASK.
@@ -128,6 +131,7 @@ impl Session {
             subscribed: false,
             push_policy: PushPolicy::Discard,
             interactive: false,
+            debugging: Debugging::Off,
             redirected: false,
             ask: false,
             options,
@@ -170,6 +174,9 @@ impl Session {
     pub fn prompt(&self) -> String {
         if self.link.is_none() {
             return "not connected> ".to_string();
+        }
+        if self.is_debugging() && self.options.ldb.is_some() {
+            return ldb::PROMPT.to_string();
         }
         let mut prompt = match &self.endpoint {
             Endpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
@@ -219,6 +226,7 @@ impl Session {
 
     fn forget_connection(&mut self) {
         self.link = None;
+        self.debugging = Debugging::Off;
         self.failure = None;
         self.db = 0;
         self.in_multi = false;
@@ -325,6 +333,38 @@ impl Session {
     }
 }
 
+/// Debugging a script.
+impl Session {
+    /// Where the debugger stands.
+    pub fn debugging(&self) -> Debugging {
+        self.debugging
+    }
+
+    /// Whether the server answers as a debugger.
+    pub fn is_debugging(&self) -> bool {
+        matches!(self.debugging, Debugging::Running(_))
+    }
+
+    /// Has the next EVAL debugged. Returns whether the server will do so.
+    pub fn arm_debugger(&mut self, mode: Mode) -> bool {
+        let word = if mode == Mode::Sync { "sync" } else { "yes" };
+        let command = ["SCRIPT", "DEBUG", word].map(|word| word.as_bytes().to_vec());
+        let armed = self.set_up(&command, "SCRIPT DEBUG").is_some();
+        if armed {
+            self.debugging = Debugging::Armed(mode);
+        }
+        armed
+    }
+
+    /// Prints the reply of the EVAL that was debugged, for people: they are the ones who debug.
+    pub fn read_last_reply(&mut self) -> Result<(), Exit> {
+        self.debugging = Debugging::Off;
+        self.options.printer.style = Style::Standard;
+        self.read_message()?;
+        Ok(())
+    }
+}
+
 /// Running commands.
 impl Session {
     /// Runs a command `repeat` times (forever when negative), prints the replies, and follows redirections. Returns
@@ -343,6 +383,7 @@ impl Session {
                 return Ok(false);
             }
             self.redirected = false;
+            self.debugging = self.debugging.after(args);
             if std::mem::take(&mut self.ask) && self.set_up(&[b"ASKING".to_vec()], "ASKING").is_none() {
                 self.complain_about_link();
                 return Ok(false);
@@ -350,6 +391,7 @@ impl Session {
             if !self.run_here(args, &mut remaining)? {
                 self.complain_about_link();
                 self.link = None;
+                self.debugging = Debugging::Off;
                 return Ok(false);
             }
             if !self.redirected {
@@ -540,8 +582,20 @@ impl Session {
                 return Err(Exit::FAILURE);
             }
         }
-        print(&self.options.printer.format(&reply, command.verbatim))?;
+        self.print_reply(&reply, command.verbatim)?;
         Ok(Received::Reply(reply))
+    }
+
+    /// Prints a reply, of the debugger or of a command.
+    fn print_reply(&mut self, reply: &Reply, verbatim: bool) -> Result<(), Exit> {
+        let before = self.debugging;
+        self.debugging = before.after_reply(reply);
+        if let (Debugging::Running(_), Debugging::Running(_) | Debugging::Ended(_)) = (before, self.debugging)
+        {
+            let raw = Printer { style: Style::Raw, ..self.options.printer.clone() };
+            return print(&raw.format(&ldb::shown(reply), false));
+        }
+        print(&self.options.printer.format(reply, verbatim))
     }
 
     /// The next reply, pushes having been dealt with.
