@@ -43,7 +43,7 @@ bench: all
 # allocator that it knows, hence the feature.
 asan:
 	RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address -Cforce-frame-pointers=yes' \
-	  $(CARGO) test --target $(HOST) --target-dir target/asan --features system-malloc --lib -- ds:: db:: persistence::
+	  $(CARGO) test --target $(HOST) --target-dir target/asan --features system-malloc --lib -- ds:: db:: persistence:: scripting::
 
 # cargo-fuzz asks for nightly options as well.
 fuzz:

@@ -309,6 +309,8 @@ fn libraries() {
             "Missing bytes in input.",
         ),
         ("return cmsgpack.unpack('\\219\\255\\255\\255\\255x')", "Missing bytes in input."),
+        ("return cmsgpack.unpack('\\221\\255\\255\\255\\255' .. ('\\1'):rep(2^26 + 1))", "table overflow"),
+        ("return cmsgpack.unpack('\\223\\255\\255\\255\\255' .. ('\\1'):rep(2^27 + 2))", "table overflow"),
         ("return struct.unpack('c2147483647', 'x')", "data string too short"),
         ("return struct.unpack(string.rep('b', 100000), string.rep('x', 100000))", "too many results"),
         ("return struct.pack('i' .. string.rep('9', 1000000), 1)", "integral size overflow"),

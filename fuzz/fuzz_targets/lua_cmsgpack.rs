@@ -8,6 +8,7 @@ fuzz_target!(|message: &[u8]| {
     let sandbox = Sandbox::new();
     let again = sandbox.run(
         "local message = ...
+         if message == '' then return 'same' end
          local offset, count = 0, 0
          while offset >= 0 do
            local ok, following, value = pcall(cmsgpack.unpack_one, message, offset)

@@ -86,6 +86,20 @@ impl Default for Host {
 }
 
 impl Host {
+    /// A new host, for [`lua_newstate`](mlua_sys::lua_newstate); to be freed when the state is closed.
+    pub fn leak() -> *const Host {
+        Box::into_raw(Box::default())
+    }
+
+    /// Frees a host.
+    ///
+    /// # Safety
+    /// `host` came from [`Host::leak`], its state is closed, and nobody uses it any more.
+    pub unsafe fn free(host: *const Host) {
+        // SAFETY: as the caller promises.
+        drop(unsafe { Box::from_raw(host.cast_mut()) });
+    }
+
     /// The host of a state.
     ///
     /// # Safety

@@ -42,8 +42,11 @@ use mlua_sys::*;
 
 use super::alloc::Host;
 
-/// Fields that a table may have: Lua raises "table overflow" when the part of a table that is hashed has to hold more.
+/// Fields that a table may have: Lua raises [`TABLE_OVERFLOW`] when the part of a table that is hashed has to hold more.
 pub const MOST_FIELDS: usize = 1 << 26;
+
+/// What is raised in place of that.
+pub const TABLE_OVERFLOW: Raise = Raise::Text(Cow::Borrowed(b"table overflow"));
 
 /// What an inner function returns instead of a number of results, to have its shell raise an error.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use std::ffi::c_int;
 
 use mlua_sys::*;
 
-use super::boundary::{push_bytes, to_bytes};
+use super::boundary::{MOST_FIELDS, push_bytes, to_bytes};
 use crate::server::reply::Out;
 use crate::server::stats::Stats;
 
@@ -70,7 +70,7 @@ fn integer(line: &[u8]) -> i64 {
 }
 
 /// Pushes the value of the reply `bytes`, and tells whether it is an error. `None`, and nothing is pushed, if it is nested
-/// deeper than Lua's stack.
+/// deeper than Lua's stack, or has more fields than Lua's tables hold.
 ///
 /// # Safety
 /// `l` is a live state, memory is not refused, and `bytes` is a whole reply of this server.
@@ -120,8 +120,8 @@ unsafe fn push(l: *mut lua_State, reader: &mut Reader<'_>) -> Option<bool> {
             }
             b'(' => push_field(l, b"big_number", |l| push_bytes(l, line)),
             b'=' => push_verbatim(l, reader.block(header(line)?)),
-            b'%' => push_map(l, reader, header(line)?)?,
-            b'~' => push_set(l, reader, header(line)?)?,
+            b'%' => push_map(l, reader, header(line).filter(|n| *n <= MOST_FIELDS)?)?,
+            b'~' => push_set(l, reader, header(line).filter(|n| *n <= MOST_FIELDS)?)?,
             b'|' => return skip_attributes(l, reader, header(line)?),
             _ => unreachable!("the server writes no such reply"),
         }

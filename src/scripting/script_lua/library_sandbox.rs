@@ -11,8 +11,7 @@ use super::{bit, cjson, cmsgpack, lua_strpattern, lua_struct};
 #[derive(Debug)]
 pub struct Sandbox {
     l: *mut lua_State,
-    /// Behind a pointer of its own: the state refers to it.
-    _host: Box<Host>,
+    host: *const Host,
 }
 
 impl Default for Sandbox {
@@ -31,10 +30,9 @@ impl Sandbox {
             ("struct", lua_struct::open),
             ("bit", bit::open),
         ];
-        let host = Box::new(Host::default());
-        let ud = (&raw const *host).cast_mut().cast();
+        let host = Host::leak();
         // SAFETY: `allocate` is an allocator as Lua wants it, the host outlives the state, and no limit of memory is in force.
-        let l = unsafe { lua_newstate(alloc::allocate, ud) };
+        let l = unsafe { lua_newstate(alloc::allocate, host.cast_mut().cast()) };
         assert!(!l.is_null(), "memory is refused to running scripts only");
         // SAFETY: the state is new.
         unsafe {
@@ -50,7 +48,7 @@ impl Sandbox {
             lua_rawset(l, LUA_GLOBALSINDEX);
             lua_settop(l, 0);
         }
-        Sandbox { l, _host: host }
+        Sandbox { l, host }
     }
 
     /// Runs a chunk with one argument, and returns the string that it returns or raises.
@@ -72,7 +70,10 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // SAFETY: the state is this sandbox's own, and nothing runs in it.
-        unsafe { lua_close(self.l) }
+        // SAFETY: the state is this sandbox's own, and nothing runs in it; nobody else knows the host.
+        unsafe {
+            lua_close(self.l);
+            Host::free(self.host);
+        }
     }
 }

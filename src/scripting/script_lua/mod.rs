@@ -115,8 +115,8 @@ pub struct Link {
 #[derive(Debug)]
 pub struct Engine {
     l: *mut lua_State,
-    /// Behind a pointer of its own: the state refers to it.
-    host: Box<Host>,
+    /// From [`Host::leak`]: the state refers to it, so that no `Box` may own it meanwhile.
+    host: *const Host,
 }
 
 // SAFETY: a state is bound to no thread, only to one at a time, which ownership ensures.
@@ -125,11 +125,10 @@ unsafe impl Send for Engine {}
 impl Engine {
     /// A state with the libraries and the API, read-only, for scripts of this kind.
     pub fn new(kind: Kind) -> Engine {
-        let host = Box::new(Host::default());
-        let ud = (&raw const *host).cast_mut().cast();
+        let host = Host::leak();
         // SAFETY: `allocate` is an allocator as Lua wants it, and the host outlives the state. The new state runs nothing.
         unsafe {
-            let l = lua_newstate(alloc::allocate, ud);
+            let l = lua_newstate(alloc::allocate, host.cast_mut().cast());
             assert!(!l.is_null(), "memory is refused to running scripts only");
             sandbox::open(l, kind);
             lua_pushcclosure(l, redis_api::on_error, 0);
@@ -143,14 +142,20 @@ impl Engine {
         self.l
     }
 
+    /// What belongs to the state.
+    fn host(&self) -> &Host {
+        // SAFETY: it is freed after the state, when the engine is dropped, and is only ever shared.
+        unsafe { &*self.host }
+    }
+
     /// Bytes that the state holds.
     pub fn used_memory(&self) -> usize {
-        self.host.used()
+        self.host().used()
     }
 
     /// Has scripts end in an error when the state holds more than this, in place of half of the machine's memory.
     pub fn limit_memory(&self, bytes: usize) {
-        self.host.set_limit(bytes);
+        self.host().set_limit(bytes);
     }
 
     /// Compiles a source under a name as `luaL_loadbuffer` takes it, and answers the number by which the registry knows the
@@ -174,7 +179,7 @@ impl Engine {
     /// Collects garbage now and then: to be called when a script has run, or was compiled.
     pub fn collect_garbage(&self) {
         // SAFETY: the state is live, and runs nothing.
-        unsafe { collect_garbage(self.l, &self.host) }
+        unsafe { collect_garbage(self.l, self.host()) }
     }
 
     /// Forgets a function that [`Engine::compile`] gave.
@@ -186,8 +191,11 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // SAFETY: the state is this engine's own, and no Lua code runs while its engine is dropped.
-        unsafe { lua_close(self.l) }
+        // SAFETY: the state is this engine's own, and no Lua code runs while its engine is dropped. Nobody else knows the host.
+        unsafe {
+            lua_close(self.l);
+            Host::free(self.host);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use mlua_sys::*;
 
 use super::super::alloc::Host;
-use super::super::boundary::{Raise, Returns, push_bytes, to_bytes};
+use super::super::boundary::{MOST_FIELDS, Raise, Returns, TABLE_OVERFLOW, push_bytes, to_bytes};
 use super::config::Config;
 use super::scanner::{Scanner, Token};
 
@@ -34,8 +34,8 @@ unsafe fn decode_argument(l: *mut lua_State) -> Returns {
     Ok(1)
 }
 
-/// Marks an object among the frames.
-const OBJECT: c_int = 0;
+/// The frame of an object of which nothing is stored.
+const OBJECT: c_int = -1;
 
 /// Builds a value on Lua's stack. Tables begin with room for one element and grow as they are filled: in which order `pairs`
 /// shows their fields, and where `#` finds the end of an array that a script makes holes in, depends on how they grew. Of every array that is not yet complete, its table is there; of every object, its table and the key
@@ -43,7 +43,7 @@ const OBJECT: c_int = 0;
 struct Decoder<'t> {
     l: *mut lua_State,
     scanner: Scanner<'t>,
-    /// What the next value belongs to, outermost first: [`OBJECT`], or of an array the index of that value.
+    /// What the next value belongs to, outermost first: of an array the index of that value, of an object the same with a minus.
     frames: &'t mut Vec<c_int>,
     max_depth: c_int,
 }
@@ -107,9 +107,13 @@ impl Decoder<'_> {
         // SAFETY: the stack holds what the frames say. Keys are strings or positive, so that setting them raises nothing.
         unsafe {
             while let Some(frame) = self.frames.last_mut() {
-                let is_object = *frame == OBJECT;
+                let is_object = *frame < 0;
+                if frame.unsigned_abs() as usize > MOST_FIELDS {
+                    return Err(TABLE_OVERFLOW);
+                }
                 let (end, expected) = if is_object {
                     lua_rawset(l, -3);
+                    *frame -= 1;
                     (b'}', "comma or object end")
                 } else {
                     lua_rawseti_(l, -2, *frame);

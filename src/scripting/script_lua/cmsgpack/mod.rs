@@ -20,7 +20,9 @@ use std::ffi::c_int;
 use mlua_sys::*;
 
 use super::alloc::Host;
-use super::boundary::{Raise, Returns, push_bytes, set_function, set_string, to_bytes};
+use super::boundary::{
+    MOST_FIELDS, Raise, Returns, TABLE_OVERFLOW, push_bytes, set_function, set_string, to_bytes,
+};
 use super::output::Output;
 use format::{Error, Object, Reader};
 
@@ -298,6 +300,7 @@ impl Unpacker<'_> {
                 Object::Number(value) => lua_pushnumber(l, value),
                 Object::String(text) => push_bytes(l, text),
                 Object::Array(length) => {
+                    self.check_fields(length, 1)?;
                     lua_createtable(l, 0, 0);
                     if lua_checkstack(l, 1) == 0 {
                         return Err(Raise::at("stack overflow (in function mp_decode_to_lua_array)"));
@@ -309,6 +312,7 @@ impl Unpacker<'_> {
                     return Ok(length > 0);
                 }
                 Object::Map(pairs) => {
+                    self.check_fields(pairs, 2)?;
                     lua_createtable(l, 0, 0);
                     if pairs > 0 {
                         self.frames.push(Frame::Map(pairs, false));
@@ -318,6 +322,12 @@ impl Unpacker<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Refuses more fields than a table can have, if there are bytes for so many. Each takes at least as many as said.
+    fn check_fields(&self, fields: usize, bytes: usize) -> Result<(), Raise> {
+        let possible = fields.min(self.reader.remaining() / bytes);
+        if possible > MOST_FIELDS { Err(TABLE_OVERFLOW) } else { Ok(()) }
     }
 
     /// Stores the object on top in what it belongs to, and leaves whatever is complete with that. Tells whether all is.

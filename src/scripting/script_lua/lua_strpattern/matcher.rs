@@ -1,6 +1,6 @@
 //! The matcher: Lua 5.1's patterns over bytes, without recursion and with its steps counted.
 //!
-//! A pattern is read as it stands, item by item; nothing is compiled. Where the matcher has a choice (how often an item is
+//! A pattern is read as it stands, item by item; only of the set read last it is remembered which bytes are in it. Where the matcher has a choice (how often an item is
 //! repeated) it notes the alternative on a stack of [`Choice`]s and goes on with the first; where it fails it takes up the
 //! last alternative noted. What Lua's matcher keeps in nested C calls is thus a vector, and a pattern of any length is no
 //! danger to the C stack. Opening and closing a capture is noted on the same stack, to be undone when what follows fails.
@@ -9,6 +9,8 @@
 //! of them are used up the caller is asked whether to go on.
 //!
 //! A pattern ends at its first NUL, as the C string that it is in Lua 5.1.
+
+use std::mem::MaybeUninit;
 
 /// Captures that a pattern may have: `LUA_MAXCAPTURES`.
 pub const MAX_CAPTURES: usize = 32;
@@ -71,7 +73,10 @@ pub(super) struct Matcher<'a> {
     source: &'a [u8],
     pattern: &'a [u8],
     level: usize,
-    captures: [Capture; MAX_CAPTURES],
+    /// As many as `level` are in use.
+    captures: [MaybeUninit<Capture>; MAX_CAPTURES],
+    /// The set that was read last, and where in the pattern it begins.
+    set: (usize, Item),
     /// Steps that are left until the next look at the clock.
     pub steps: i64,
 }
@@ -80,8 +85,14 @@ impl<'a> Matcher<'a> {
     /// The pattern counts up to its first NUL. An anchor at its beginning is the caller's affair.
     pub fn new(source: &'a [u8], pattern: &'a [u8], steps: i64) -> Matcher<'a> {
         let end = memchr::memchr(0, pattern).unwrap_or(pattern.len());
-        let captures = [Capture { start: 0, len: 0 }; MAX_CAPTURES];
-        Matcher { source, pattern: &pattern[..end], level: 0, captures, steps }
+        Matcher {
+            source,
+            pattern: &pattern[..end],
+            level: 0,
+            captures: [MaybeUninit::uninit(); MAX_CAPTURES],
+            set: (usize::MAX, Item { one: One::Any, end: 0 }),
+            steps,
+        }
     }
 
     /// Number of captures of the last match.
@@ -100,7 +111,7 @@ impl<'a> Matcher<'a> {
                 _ => Err(Fault::Malformed(c"invalid capture index")),
             };
         }
-        let Capture { start, len } = self.captures[index];
+        let Capture { start, len } = self.captures()[index];
         match len {
             POSITION => Ok(Captured::Position(start)),
             UNFINISHED => Err(Fault::Malformed(c"unfinished capture")),
@@ -133,15 +144,39 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Where the next match at `from` or behind it can begin at the earliest: a pattern that begins with a plain byte has to
-    /// find that byte.
-    pub fn earliest(&self, from: usize) -> Option<usize> {
-        let [first, rest @ ..] = self.pattern else { return Some(from) };
-        let may_be_left_out = matches!(rest.first(), Some(b'*' | b'?' | b'-'));
-        if matches!(first, b'(' | b')' | b'%' | b'.' | b'[' | b'$') || may_be_left_out {
+    /// The captures in use.
+    fn captures(&self) -> &[Capture] {
+        // SAFETY: `open` writes a capture before it counts it.
+        unsafe { self.captures[..self.level].assume_init_ref() }
+    }
+
+    /// The same, to be changed.
+    fn captures_mut(&mut self) -> &mut [Capture] {
+        // SAFETY: as above.
+        unsafe { self.captures[..self.level].assume_init_mut() }
+    }
+
+    /// Where the next match at `from` or behind it can begin at the earliest: one that begins with an item which is not to be
+    /// left out has to find that item.
+    pub fn earliest(&mut self, from: usize) -> Option<usize> {
+        let opened = self.pattern.iter().take_while(|b| **b == b'(').count();
+        let starts_plainly = match self.at(opened) {
+            0 | b')' | b'$' => false,
+            b'%' => !matches!(self.at(opened + 1), b'b' | b'f' | b'0'..=b'9'),
+            _ => true,
+        };
+        // What is wrong with a pattern shows when it is matched.
+        let Ok(Item { one, end }) = self.item_at(opened) else { return Some(from) };
+        if !starts_plainly || opened > MAX_CAPTURES || matches!(self.at(end), b'*' | b'?' | b'-') {
             return Some(from);
         }
-        memchr::memchr(*first, &self.source[from..]).map(|skipped| from + skipped)
+        let rest = &self.source[from..];
+        let skipped = match one {
+            One::Any => Some(0).filter(|_| !rest.is_empty()),
+            One::Byte(own) => memchr::memchr(own, rest),
+            One::Of(bytes) => rest.iter().position(|b| bytes.has(*b)),
+        };
+        skipped.map(|skipped| from + skipped)
     }
 
     /// Counts steps.
@@ -220,9 +255,9 @@ impl<'a> Matcher<'a> {
         choices: &mut Vec<Choice>,
         look: &mut impl FnMut() -> bool,
     ) -> Result<Option<(usize, usize)>, Fault> {
-        let end = self.item_end(p)?;
+        let Item { one, end } = self.item_at(p)?;
         self.spend(end - p, look)?;
-        let matches = s < self.source.len() && self.is_one(self.source[s], p, end);
+        let matches = self.source.get(s).is_some_and(|b| one.is(*b));
         Ok(match self.at(end) {
             b'?' => {
                 if matches {
@@ -230,8 +265,8 @@ impl<'a> Matcher<'a> {
                 }
                 Some((s + usize::from(matches), end + 1))
             }
-            b'*' => Some((self.repeat(s, p, end, choices, look)?, end + 1)),
-            b'+' if matches => Some((self.repeat(s + 1, p, end, choices, look)?, end + 1)),
+            b'*' => Some((self.repeat(s, one, p, end, choices, look)?, end + 1)),
+            b'+' if matches => Some((self.repeat(s + 1, one, p, end, choices, look)?, end + 1)),
             b'+' => None,
             b'-' => {
                 choices.push(Choice::More { s, p, end });
@@ -245,17 +280,20 @@ impl<'a> Matcher<'a> {
     fn repeat(
         &mut self,
         s: usize,
+        one: One,
         p: usize,
         end: usize,
         choices: &mut Vec<Choice>,
         look: &mut impl FnMut() -> bool,
     ) -> Result<usize, Fault> {
         let rest = &self.source[s..];
-        let count = match self.pattern[p] {
-            b'.' => rest.len(),
-            _ => rest.iter().position(|b| !self.is_one(*b, p, end)).unwrap_or(rest.len()),
+        let differs = match one {
+            One::Any => None,
+            One::Byte(own) => rest.iter().position(|b| *b != own),
+            One::Of(bytes) => rest.iter().position(|b| !bytes.has(*b)),
         };
-        let cost = if self.pattern[p] == b'.' { 1 } else { end - p };
+        let count = differs.unwrap_or(rest.len());
+        let cost = if let One::Any = one { 1 } else { end - p };
         self.spend(count.saturating_mul(cost), look)?;
         if count > 0 {
             choices.push(Choice::Fewer { least: s, s: s + count, p: end + 1 });
@@ -285,7 +323,8 @@ impl<'a> Matcher<'a> {
                     let (at, p, end) = (*s, *p, *end);
                     *s += 1;
                     self.spend(end - p, look)?;
-                    if at < self.source.len() && self.is_one(self.source[at], p, end) {
+                    let one = self.item_at(p)?.one;
+                    if self.source.get(at).is_some_and(|b| one.is(*b)) {
                         return Ok(Some((at + 1, end + 1)));
                     }
                     choices.pop();
@@ -300,7 +339,8 @@ impl<'a> Matcher<'a> {
                     choices.pop();
                 }
                 Choice::Unclose { capture } => {
-                    self.captures[*capture].len = UNFINISHED;
+                    let capture = *capture;
+                    self.captures_mut()[capture].len = UNFINISHED;
                     choices.pop();
                 }
             }
@@ -312,16 +352,17 @@ impl<'a> Matcher<'a> {
         if self.level == MAX_CAPTURES {
             return Err(Fault::Malformed(c"too many captures"));
         }
-        self.captures[self.level] = Capture { start: s, len };
+        self.captures[self.level].write(Capture { start: s, len });
         self.level += 1;
         choices.push(Choice::Reopen);
         Ok(())
     }
 
     fn close(&mut self, s: usize, choices: &mut Vec<Choice>) -> Result<(), Fault> {
-        let open = self.captures[..self.level].iter().rposition(|capture| capture.len == UNFINISHED);
+        let open = self.captures().iter().rposition(|capture| capture.len == UNFINISHED);
         let capture = open.ok_or(Fault::Malformed(c"invalid pattern capture"))?;
-        self.captures[capture].len = (s - self.captures[capture].start) as isize;
+        let closed = &mut self.captures_mut()[capture];
+        closed.len = (s - closed.start) as isize;
         choices.push(Choice::Unclose { capture });
         Ok(())
     }
@@ -366,12 +407,11 @@ impl<'a> Matcher<'a> {
         if self.at(p) != b'[' {
             return Err(Fault::Malformed(c"missing '[' after '%f' in pattern"));
         }
-        let end = self.item_end(p)?;
+        let Item { one, end } = self.item_at(p)?;
         self.spend(end - p, look)?;
         let before = if s == 0 { 0 } else { self.source[s - 1] };
         let here = self.source.get(s).copied().unwrap_or(0);
-        let enters = !self.is_in_set(before, p, end - 1) && self.is_in_set(here, p, end - 1);
-        Ok(enters.then_some(end))
+        Ok((!one.is(before) && one.is(here)).then_some(end))
     }
 
     /// `%1`: the bytes that the capture with this digit has, once more.
@@ -382,7 +422,7 @@ impl<'a> Matcher<'a> {
         look: &mut impl FnMut() -> bool,
     ) -> Result<Option<usize>, Fault> {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
-        let capture = self.captures[..self.level].get(index).filter(|capture| capture.len != UNFINISHED);
+        let capture = self.captures().get(index).filter(|capture| capture.len != UNFINISHED);
         let Capture { start, len } = *capture.ok_or(Fault::Malformed(c"invalid capture index"))?;
         // A position has no bytes.
         let Ok(len) = usize::try_from(len) else { return Ok(None) };
@@ -391,15 +431,24 @@ impl<'a> Matcher<'a> {
         Ok(same.then_some(s + len))
     }
 
-    /// Where the item ends that begins at `p`.
+    /// The item that begins at `p`.
     #[inline]
-    fn item_end(&self, p: usize) -> Result<usize, Fault> {
-        match self.at(p) {
-            b'%' if self.at(p + 1) == 0 => Err(Fault::Malformed(c"malformed pattern (ends with '%')")),
-            b'%' => Ok(p + 2),
-            b'[' => self.set_end(p + 1),
-            _ => Ok(p + 1),
-        }
+    fn item_at(&mut self, p: usize) -> Result<Item, Fault> {
+        Ok(match self.at(p) {
+            b'.' => Item { one: One::Any, end: p + 1 },
+            b'%' => match self.at(p + 1) {
+                0 => return Err(Fault::Malformed(c"malformed pattern (ends with '%')")),
+                letter => Item { one: One::of_letter(letter), end: p + 2 },
+            },
+            b'[' if self.set.0 == p => self.set.1,
+            b'[' => {
+                let end = self.set_end(p + 1)?;
+                let item = Item { one: One::Of(self.read_set(p, end - 1)), end };
+                self.set = (p, item);
+                item
+            }
+            own => Item { one: One::Byte(own), end: p + 1 },
+        })
     }
 
     /// Where the set ends whose bracket is in front of `p`. Its first byte may be a closing bracket.
@@ -422,45 +471,116 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Whether the item from `p` to `end` stands for this byte.
-    #[inline]
-    fn is_one(&self, byte: u8, p: usize, end: usize) -> bool {
-        match self.pattern[p] {
-            b'.' => true,
-            b'%' => is_in_class(byte, self.pattern[p + 1]),
-            b'[' => self.is_in_set(byte, p, end - 1),
-            own => own == byte,
-        }
-    }
-
-    /// Whether a byte is in the set that begins at `p`; its closing bracket is at `close`.
-    fn is_in_set(&self, byte: u8, p: usize, close: usize) -> bool {
+    /// The bytes of the set that begins at `p`; its closing bracket is at `close`.
+    fn read_set(&self, p: usize, close: usize) -> Bytes {
         let negated = self.at(p + 1) == b'^';
         let mut p = p + 1 + usize::from(negated);
+        let mut bytes = Bytes([0; 4]);
         while p < close {
             if self.pattern[p] == b'%' {
                 p += 1;
-                if is_in_class(byte, self.pattern[p]) {
-                    return !negated;
+                match One::of_letter(self.pattern[p]) {
+                    One::Of(class) => bytes.add_all(class),
+                    _ => bytes.add(self.pattern[p]),
                 }
             } else if self.at(p + 1) == b'-' && p + 2 < close {
-                if self.pattern[p] <= byte && byte <= self.pattern[p + 2] {
-                    return !negated;
-                }
+                (self.pattern[p]..=self.pattern[p + 2]).for_each(|b| bytes.add(b));
                 p += 2;
-            } else if self.pattern[p] == byte {
-                return !negated;
+            } else {
+                bytes.add(self.pattern[p]);
             }
             p += 1;
         }
-        negated
+        if negated { bytes.others() } else { bytes }
     }
 }
 
-/// Whether a byte is in the class of a letter: in its complement if the letter is a capital. Other bytes stand for themselves.
-#[inline]
-fn is_in_class(byte: u8, class: u8) -> bool {
-    let is = match class.to_ascii_lowercase() {
+/// An item of a pattern that stands for one byte: what it stands for, and where in the pattern it ends.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    one: One,
+    end: usize,
+}
+
+/// What one byte may be.
+#[derive(Debug, Clone, Copy)]
+enum One {
+    /// Any.
+    Any,
+    /// This one.
+    Byte(u8),
+    /// One of these.
+    Of(Bytes),
+}
+
+impl One {
+    /// What a letter behind a percent sign stands for: its class, the complement of that if it is a capital. Other bytes stand for
+    /// themselves.
+    #[inline]
+    fn of_letter(letter: u8) -> One {
+        match CLASSES.iter().find(|(name, _)| *name == letter.to_ascii_lowercase()) {
+            None => One::Byte(letter),
+            Some((_, class)) if letter.is_ascii_lowercase() => One::Of(*class),
+            Some((_, class)) => One::Of(class.others()),
+        }
+    }
+
+    #[inline]
+    fn is(&self, byte: u8) -> bool {
+        match self {
+            One::Any => true,
+            One::Byte(own) => *own == byte,
+            One::Of(bytes) => bytes.has(byte),
+        }
+    }
+}
+
+/// A set of bytes, a bit each.
+#[derive(Debug, Clone, Copy)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    #[inline]
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 != 0
+    }
+
+    const fn add(&mut self, byte: u8) {
+        self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
+    }
+
+    fn add_all(&mut self, others: Bytes) {
+        self.0.iter_mut().zip(others.0).for_each(|(own, other)| *own |= other);
+    }
+
+    /// All bytes that are not in it.
+    fn others(&self) -> Bytes {
+        Bytes(self.0.map(|bits| !bits))
+    }
+}
+
+/// The classes that letters stand for.
+static CLASSES: [(u8, Bytes); 10] = {
+    const LETTERS: &[u8; 10] = b"adwslupcxz";
+    let mut classes = [(0, Bytes([0; 4])); 10];
+    let mut i = 0;
+    while i < LETTERS.len() {
+        classes[i].0 = LETTERS[i];
+        let mut byte = 0;
+        while byte <= 0xff {
+            if is_in_class(byte as u8, LETTERS[i]) {
+                classes[i].1.add(byte as u8);
+            }
+            byte += 1;
+        }
+        i += 1;
+    }
+    classes
+};
+
+/// Whether a byte is in the class of this letter.
+const fn is_in_class(byte: u8, class: u8) -> bool {
+    match class {
         b'a' => byte.is_ascii_alphabetic(),
         b'c' => byte.is_ascii_control(),
         b'd' => byte.is_ascii_digit(),
@@ -470,10 +590,8 @@ fn is_in_class(byte: u8, class: u8) -> bool {
         b'u' => byte.is_ascii_uppercase(),
         b'w' => byte.is_ascii_alphanumeric(),
         b'x' => byte.is_ascii_hexdigit(),
-        b'z' => byte == 0,
-        _ => return class == byte,
-    };
-    is == class.is_ascii_lowercase()
+        _ => byte == 0,
+    }
 }
 
 #[cfg(test)]
