@@ -20,6 +20,29 @@ fn what_is_read_only_looks_as_it_does_upstream() {
     check(include_str!("testdata/readonly.txt"), &include_str!("testdata/look.lua").replace('\n', " "));
 }
 
+/// Lua here writes whole numbers itself; `string.format` has the C library write them.
+#[test]
+fn numbers_become_the_text_that_sprintf_makes() {
+    let script =
+        b"local numbers = {0, -1 / math.huge, math.huge, -math.huge, 0 / 0, 0.5, -1.5, 99999999999999.5}
+        for power = 0, 20 do
+          for _, base in ipairs {2, 10} do
+            for _, more in ipairs {-1, 0, 1} do
+              numbers[#numbers + 1] = base ^ (power * base) + more
+              numbers[#numbers + 1] = 10 ^ power + more
+              numbers[#numbers + 1] = -(10 ^ power + more)
+            end
+          end
+        end
+        for _, number in ipairs(numbers) do
+          local text = string.format('%.14g', number)
+          if tostring(number) ~= text then return tostring(number) .. ' instead of ' .. text end
+        end
+        return #numbers";
+    let reply = call(&mut Bench::new(), "2", script);
+    assert_eq!(reply.escape_ascii().to_string(), ":386\\r\\n");
+}
+
 /// Checks all cases of a file, with `prelude` in front of each script.
 #[track_caller]
 fn check(cases: &str, prelude: &str) {

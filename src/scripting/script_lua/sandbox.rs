@@ -33,7 +33,7 @@ use std::ptr;
 use mlua_sys::*;
 
 use super::alloc::Host;
-use super::boundary::{Raise, Returns, push_bytes, set_function, to_bytes, type_name};
+use super::boundary::{self, Raise, Returns, push_bytes, set_function, to_bytes, type_name};
 use super::{bit, cjson, cmsgpack, lua_strpattern, lua_struct, redis_api, registry};
 use crate::lua_callback;
 use crate::scripting::script::Kind;
@@ -54,6 +54,9 @@ const LIBRARIES: [(&CStr, Open); 4] = [
 
 /// Places in front of a table that `table.insert` fills with nil at most.
 const MOST_NILS_MOVED: f64 = (1 << 20) as f64;
+
+/// Bytes up to which `string.rep` makes its result in one piece.
+const SHORT_REPETITION: usize = 64 * 1024;
 
 /// Bytes of the longest source. The parser counts the signs of a long bracket in an `int`, twice.
 const LONGEST_SOURCE: usize = 1 << 30;
@@ -299,10 +302,24 @@ unsafe extern "C-unwind" fn screen_rep(l: *mut lua_State) -> c_int {
             lua_pushlstring_(l, ptr::dangling(), 0);
             return 1;
         }
-        if !(*Host::of(l)).has_room(len.saturating_mul(times)) {
+        let total = len.saturating_mul(times);
+        if !(*Host::of(l)).has_room(total) {
             luaL_error(l, c"not enough memory".as_ptr());
         }
-        screened(l)(l)
+        if total > SHORT_REPETITION {
+            return screened(l)(l);
+        }
+        boundary::enter(l, repeat)
+    }
+}
+
+/// `string.rep(s, n)` of a short result: in one piece, where Lua's own function adds one after the other.
+unsafe fn repeat(l: *mut lua_State) -> Returns {
+    // SAFETY: the arguments are a string, whose bytes are a copy's own from here on, and a number.
+    unsafe {
+        let repeated = to_bytes(l, 1).unwrap_or_default().repeat(lua_tointeger_(l, 2).max(0) as usize);
+        push_bytes(l, &repeated);
+        Ok(1)
     }
 }
 

@@ -87,6 +87,30 @@ int luaO_rawequalObj (const TValue *t1, const TValue *t2) {
 }
 
 
+/* as sprintf with LUA_NUMBER_FMT, and faster for whole numbers */
+int luaO_number2str (char *s, double n) {
+  char digits[16];
+  int len = 0, sign;
+  long long whole;
+  if (!(n > -1e14 && n < 1e14) || n != (double)(whole = (long long)n) ||
+      (whole == 0 && 1 / n < 0))  /* minus zero */
+    return sprintf(s, LUA_NUMBER_FMT, n);
+  sign = whole < 0;
+  if (sign) {
+    *s++ = '-';
+    whole = -whole;
+  }
+  do {
+    digits[len++] = (char)('0' + whole % 10);
+    whole /= 10;
+  } while (whole != 0);
+  sign += len;
+  while (len > 0) *s++ = digits[--len];
+  *s = '\0';
+  return sign;
+}
+
+
 int luaO_str2d (const char *s, lua_Number *result) {
   char *endptr;
   *result = lua_str2number(s, &endptr);

@@ -72,6 +72,8 @@ pub(in crate::scripting::script_lua) enum Choice {
 pub(super) struct Matcher<'a> {
     source: &'a [u8],
     pattern: &'a [u8],
+    /// Whether the pattern stands for itself.
+    plain: bool,
     level: usize,
     /// As many as `level` are in use.
     captures: [MaybeUninit<Capture>; MAX_CAPTURES],
@@ -84,15 +86,56 @@ pub(super) struct Matcher<'a> {
 impl<'a> Matcher<'a> {
     /// The pattern counts up to its first NUL. An anchor at its beginning is the caller's affair.
     pub fn new(source: &'a [u8], pattern: &'a [u8], steps: i64) -> Matcher<'a> {
-        let end = memchr::memchr(0, pattern).unwrap_or(pattern.len());
+        let mut plain = true;
+        let end = pattern.iter().position(|b| {
+            plain &= !SPECIAL[usize::from(*b)];
+            *b == 0
+        });
         Matcher {
             source,
-            pattern: &pattern[..end],
+            pattern: &pattern[..end.unwrap_or(pattern.len())],
+            plain,
             level: 0,
             captures: [MaybeUninit::uninit(); MAX_CAPTURES],
             set: (usize::MAX, Item { one: One::Any, end: 0 }),
             steps,
         }
+    }
+
+    /// Searches from `at` on, or at that place only, and answers where a match begins and ends. `choices` is memory for the work;
+    /// `look` is asked every so often whether to stop.
+    ///
+    /// # Errors
+    /// If the pattern is malformed, as far as it was read, or `look` wanted to stop.
+    pub fn search(
+        &mut self,
+        mut at: usize,
+        anywhere: bool,
+        choices: &mut Vec<Choice>,
+        look: &mut impl FnMut() -> bool,
+    ) -> Result<Option<(usize, usize)>, Fault> {
+        loop {
+            if anywhere {
+                let Some(next) = self.earliest(at) else { return Ok(None) };
+                self.spend((next - at) / 16, look)?;
+                at = next;
+            }
+            let end =
+                if self.plain { self.match_plain(at, look)? } else { self.match_at(at, choices, look)? };
+            match end {
+                Some(end) => return Ok(Some((at, end))),
+                None if !anywhere || at == self.source.len() => return Ok(None),
+                None => at += 1,
+            }
+        }
+    }
+
+    /// [`Matcher::match_at`] for a pattern that stands for itself.
+    fn match_plain(&mut self, start: usize, look: &mut impl FnMut() -> bool) -> Result<Option<usize>, Fault> {
+        self.level = 0;
+        self.spend(1 + self.pattern.len() / 16, look)?;
+        let found = self.source[start..].starts_with(self.pattern);
+        Ok(found.then_some(start + self.pattern.len()))
     }
 
     /// Number of captures of the last match.
@@ -119,12 +162,8 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Matches at `start`, and answers where the match ends, if there is one. `choices` is memory for the work; `look` is
-    /// asked every so often whether to stop.
-    ///
-    /// # Errors
-    /// If the pattern is malformed, as far as it was read, or `look` wanted to stop.
-    pub fn match_at(
+    /// Matches at `start`, and answers where the match ends, if there is one.
+    fn match_at(
         &mut self,
         start: usize,
         choices: &mut Vec<Choice>,
@@ -158,7 +197,7 @@ impl<'a> Matcher<'a> {
 
     /// Where the next match at `from` or behind it can begin at the earliest: one that begins with an item which is not to be
     /// left out has to find that item.
-    pub fn earliest(&mut self, from: usize) -> Option<usize> {
+    fn earliest(&mut self, from: usize) -> Option<usize> {
         let opened = self.pattern.iter().take_while(|b| **b == b'(').count();
         let starts_plainly = match self.at(opened) {
             0 | b')' | b'$' => false,
@@ -234,6 +273,15 @@ impl<'a> Matcher<'a> {
                     let Some(next) = self.again(s, self.at(p + 1), look)? else { return Ok(None) };
                     s = next;
                     p += 2;
+                }
+                own if !SPECIAL[usize::from(own)] && !SPECIAL[usize::from(self.at(p + 1))] => {
+                    self.spend(1, look)?;
+                    if self.source.get(s) != Some(&own) {
+                        return Ok(None);
+                    }
+                    s += 1;
+                    p += 1;
+                    continue;
                 }
                 _ => {
                     let Some(next) = self.item(s, p, choices, look)? else { return Ok(None) };
@@ -501,6 +549,18 @@ struct Item {
     one: One,
     end: usize,
 }
+
+/// Bytes that may stand for more than themselves in a pattern, or have what stands in front of them do so.
+static SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let bytes = b"^$*+?.([%-)";
+    let mut i = 0;
+    while i < bytes.len() {
+        special[bytes[i] as usize] = true;
+        i += 1;
+    }
+    special
+};
 
 /// What one byte may be.
 #[derive(Debug, Clone, Copy)]

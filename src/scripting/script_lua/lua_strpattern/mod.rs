@@ -86,8 +86,7 @@ unsafe fn matcher<'a>(l: *mut lua_State, source: &'a [u8], pattern: &'a [u8]) ->
 unsafe fn search(
     l: *mut lua_State,
     matcher: &mut Matcher<'_>,
-    mut at: usize,
-    end: usize,
+    at: usize,
     anywhere: bool,
 ) -> Option<(usize, usize)> {
     // SAFETY: every state has a host. When an error is raised the choices are with the host again, and nothing else is owned.
@@ -95,22 +94,10 @@ unsafe fn search(
         let host = &*Host::of(l);
         let mut choices = host.lend_choices();
         let mut look = || boundary::enter(l, super::look) == RAISE;
-        let found = loop {
-            if anywhere {
-                match matcher.earliest(at) {
-                    Some(next) => at = next,
-                    None => break Ok(None),
-                }
-            }
-            match matcher.match_at(at, &mut choices, &mut look) {
-                Ok(Some(to)) => break Ok(Some((at, to))),
-                Err(fault) => break Err(fault),
-                Ok(None) if !anywhere || at == end => break Ok(None),
-                Ok(None) => at += 1,
-            }
-        };
-        choices.clear();
-        choices.shrink_to(CHOICES_KEPT);
+        let found = matcher.search(at, anywhere, &mut choices, &mut look);
+        if choices.capacity() > CHOICES_KEPT {
+            choices = Vec::new();
+        }
         host.take_choices(choices);
         host.set_steps_left(matcher.steps);
         found
@@ -218,7 +205,7 @@ unsafe fn find_or_match(l: *mut lua_State, is_find: bool) -> c_int {
         }
         let (pattern, anchored) = split_anchor(pattern);
         let mut matcher = matcher(l, source, pattern);
-        let Some(found) = search(l, &mut matcher, init, source.len(), !anchored) else {
+        let Some(found) = search(l, &mut matcher, init, !anchored) else {
             lua_pushnil(l);
             return 1;
         };
@@ -274,7 +261,7 @@ unsafe extern "C-unwind" fn next_match(l: *mut lua_State) -> c_int {
             return 0;
         }
         let mut matcher = matcher(l, source, pattern);
-        let Some(found) = search(l, &mut matcher, at, source.len(), true) else { return 0 };
+        let Some(found) = search(l, &mut matcher, at, true) else { return 0 };
         // An empty match is passed, so that the next one is another.
         let next = found.1 + usize::from(found.0 == found.1);
         lua_pushinteger(l, next as lua_Integer);
@@ -303,7 +290,7 @@ unsafe extern "C-unwind" fn gsub(l: *mut lua_State) -> c_int {
         // Up to `copied` the result is made; the search goes on at `at`.
         let (mut copied, mut at, mut count) = (0, 0, 0);
         while count < most && at <= source.len() {
-            let Some(found) = search(l, &mut matcher, at, source.len(), !anchored) else { break };
+            let Some(found) = search(l, &mut matcher, at, !anchored) else { break };
             count += 1;
             add(buffer, &source[copied..found.0]);
             add_replacement(l, buffer, kind, &matcher, source, found);
