@@ -185,14 +185,16 @@ impl<'a> Matcher<'a> {
 
     /// The captures in use.
     fn captures(&self) -> &[Capture] {
-        // SAFETY: `open` writes a capture before it counts it.
-        unsafe { self.captures[..self.level].assume_init_ref() }
+        debug_assert!(self.level <= MAX_CAPTURES);
+        // SAFETY: `open` writes a capture before it counts it, and counts no more than there is room for.
+        unsafe { std::slice::from_raw_parts(self.captures.as_ptr().cast(), self.level) }
     }
 
     /// The same, to be changed.
     fn captures_mut(&mut self) -> &mut [Capture] {
+        debug_assert!(self.level <= MAX_CAPTURES);
         // SAFETY: as above.
-        unsafe { self.captures[..self.level].assume_init_mut() }
+        unsafe { std::slice::from_raw_parts_mut(self.captures.as_mut_ptr().cast(), self.level) }
     }
 
     /// Where the next match at `from` or behind it can begin at the earliest: one that begins with an item which is not to be
