@@ -10,7 +10,7 @@ use mlua_sys::*;
 
 use super::boundary::{Raise, Returns, push_bytes, set_function};
 
-crate::lua_callback! {
+crate::lua_callback! { enter_plain:
     /// `bit.tobit(x)`
     fn tobit = to_bit;
     /// `bit.bnot(x)`
@@ -33,6 +33,9 @@ crate::lua_callback! {
     fn ror = rotate_right;
     /// `bit.bswap(x)`
     fn bswap = swap_bytes;
+}
+
+crate::lua_callback! {
     /// `bit.tohex(x[, n])`
     fn tohex = to_hexadecimal;
 }

@@ -113,6 +113,33 @@ pub unsafe fn enter(l: *mut lua_State, inner: Inner) -> c_int {
     }
 }
 
+/// Runs an inner function that needs no memory of Lua's, as [`enter`] does, which takes longer.
+///
+/// # Safety
+/// As [`enter`]; besides, `inner` calls nothing that allocates: it reads arguments, and pushes numbers and booleans onto the slots
+/// that a callback has.
+#[inline]
+pub unsafe fn enter_plain(l: *mut lua_State, inner: Inner) -> c_int {
+    #[cold]
+    unsafe fn fail(l: *mut lua_State, raise: Raise) -> c_int {
+        // SAFETY: as in `enter`.
+        unsafe {
+            let host = Host::of(l);
+            let outside = (*host).set_bounded(false);
+            let n = push_error(l, raise);
+            (*host).set_bounded(outside);
+            n
+        }
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        match inner(l) {
+            Ok(n) => n,
+            Err(raise) => fail(l, raise),
+        }
+    }
+}
+
 /// Pushes the value that `raise` describes.
 #[cold]
 unsafe fn push_error(l: *mut lua_State, raise: Raise) -> c_int {
@@ -173,17 +200,24 @@ unsafe fn push_argument_error(l: *mut lua_State, mut number: c_int, text: &[u8])
 }
 
 /// Defines Lua functions that are written in Rust: for each, the shell that Lua calls, under a name of its own, around the
-/// inner function that does the work.
+/// inner function that does the work. One that needs no memory of Lua's may be run by [`enter_plain`].
 ///
 /// ```ignore
 /// lua_callback! {
+///     /// `struct.size(format)`
+///     pub fn size = format_size;
+/// }
+/// lua_callback! { enter_plain:
 ///     /// `bit.bnot(x)`
-///     pub fn bnot = bnot_inner;
+///     pub fn bnot = complement;
 /// }
 /// ```
 #[macro_export]
 macro_rules! lua_callback {
-    ($($(#[$doc:meta])* $vis:vis fn $shell:ident = $inner:path;)*) => {$(
+    ($(#[$doc:meta])* $vis:vis fn $($rest:tt)*) => {
+        $crate::lua_callback! { enter: $(#[$doc])* $vis fn $($rest)* }
+    };
+    ($enter:ident: $($(#[$doc:meta])* $vis:vis fn $shell:ident = $inner:path;)*) => {$(
         $(#[$doc])*
         ///
         /// # Safety
@@ -191,7 +225,7 @@ macro_rules! lua_callback {
         $vis unsafe extern "C-unwind" fn $shell(l: *mut mlua_sys::lua_State) -> std::ffi::c_int {
             // SAFETY: Lua passes a live state; `$inner` keeps the rules of inner functions; this frame owns nothing.
             unsafe {
-                let n = $crate::scripting::script_lua::boundary::enter(l, $inner);
+                let n = $crate::scripting::script_lua::boundary::$enter(l, $inner);
                 if n == $crate::scripting::script_lua::boundary::RAISE {
                     mlua_sys::lua_error(l);
                 }

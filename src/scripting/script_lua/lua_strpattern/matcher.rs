@@ -85,6 +85,7 @@ pub(super) struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     /// The pattern counts up to its first NUL. An anchor at its beginning is the caller's affair.
+    #[inline]
     pub fn new(source: &'a [u8], pattern: &'a [u8], steps: i64) -> Matcher<'a> {
         let mut plain = true;
         let end = pattern.iter().position(|b| {

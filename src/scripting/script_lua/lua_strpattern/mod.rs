@@ -74,6 +74,7 @@ unsafe fn string<'a>(l: *mut lua_State, index: c_int) -> &'a [u8] {
 }
 
 /// A matcher that goes on counting where the last one stopped.
+#[inline]
 unsafe fn matcher<'a>(l: *mut lua_State, source: &'a [u8], pattern: &'a [u8]) -> Matcher<'a> {
     // SAFETY: every state has a host.
     unsafe { Matcher::new(source, pattern, (*Host::of(l)).steps_left()) }

@@ -13,6 +13,9 @@ use mlua_sys::*;
 use super::boundary::{Raise, Returns, push_bytes, set_function, to_bytes};
 use format::{Format, FormatError, Item, to_unsigned};
 
+/// Bytes that are enough for most structures.
+const USUAL_SIZE: usize = 64;
+
 crate::lua_callback! {
     /// `struct.pack(format, value, …)`
     fn pack = pack_values;
@@ -77,7 +80,7 @@ unsafe fn pack_values(l: *mut lua_State) -> Returns {
         let mut format = Format::new(string(l, 1)?);
         // Behind the arguments upstream has a nil, which shows in the message about the first that is missing.
         lua_pushnil(l);
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(USUAL_SIZE);
         let mut argument = 2;
         while let Some(item) = format.next_item()? {
             let padding = format.padding(out.len(), item);
