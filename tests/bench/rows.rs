@@ -56,10 +56,20 @@ redis.call('SREM', KEYS[1] .. ':active', next)
 return redis.call('HGET', KEYS[1] .. ':job', 'state')";
 /// A script that reads and writes a kilobyte of JSON.
 const SCRIPT_JSON: &str = "return #cjson.encode(cjson.decode(redis.call('GET', KEYS[1])))";
+/// A script of a thousand commands.
+const SCRIPT_LOOP: &str = "for i = 1, 1000 do redis.call('GET', KEYS[1]) end";
+/// A script that looks for the names in a kilobyte of JSON.
+const SCRIPT_NAMES: &str =
+    r#"local n = 0 for name in redis.call('GET', KEYS[1]):gmatch('"(%w+)":') do n = n + #name end return n"#;
+/// A script that replies a thousand numbers.
+const SCRIPT_ARRAY: &str = "local t = {} for i = 1, 1000 do t[i] = i end return t";
 /// What these are called by. A server that calls them otherwise answers NOSCRIPT, which ends the run.
 const SHA_ONE: &str = "d3c21d0c2b9ca22f82737626a27bcaf5d288f99f";
 const SHA_TEN: &str = "26dfd1dcfc3c885b857eda213e0bcce6a4df9aa6";
 const SHA_JSON: &str = "79697fcb2b63325a2bb0c6150875852c1a0c5671";
+const SHA_LOOP: &str = "c1a2fe35f908717a4016f8a5ad9a0e6a12aacea9";
+const SHA_NAMES: &str = "dd79e3f211a47711d0541d49c1837a85223a3494";
+const SHA_ARRAY: &str = "d6380a585c91d9ee7f646e698a42bf4e1ae6f7aa";
 /// A library of one function, which does what [`SCRIPT_ONE`] does.
 const LIBRARY: &str = "\
 #!lua name=bench
@@ -90,6 +100,9 @@ const SCRIPTED: Dataset = Dataset {
         &["SCRIPT", "LOAD", SCRIPT_ONE],
         &["SCRIPT", "LOAD", SCRIPT_TEN],
         &["SCRIPT", "LOAD", SCRIPT_JSON],
+        &["SCRIPT", "LOAD", SCRIPT_LOOP],
+        &["SCRIPT", "LOAD", SCRIPT_NAMES],
+        &["SCRIPT", "LOAD", SCRIPT_ARRAY],
         &["FUNCTION", "LOAD", "REPLACE", LIBRARY],
     ],
 };
@@ -193,7 +206,7 @@ fn collections() -> impl Iterator<Item = Row> {
         "COUNT",
         "50",
     ];
-    let rows: [(&str, &'static Dataset, &'static [&'static str], u64); 26] = [
+    let rows: [(&str, &'static Dataset, &'static [&'static str], u64); 29] = [
         ("LPUSH", &LIST, &["LPUSH", "list", "xxxxxxxx"], 1),
         ("RPOP", &LIST, &["RPOP", "list"], 2),
         ("LRANGE of 100", &LIST, &["LRANGE", "list", "0", "99"], 10),
@@ -220,6 +233,9 @@ fn collections() -> impl Iterator<Item = Row> {
         ("EVALSHA of ten commands", &SCRIPTED, &["EVALSHA", SHA_TEN, "1", "key:{key}"], 30),
         ("FCALL of one command", &SCRIPTED, &["FCALL", "get", "1", "key:{key}"], 5),
         ("EVALSHA of 1 KB of JSON", &SCRIPTED, &["EVALSHA", SHA_JSON, "1", "json:{key}"], 50),
+        ("EVALSHA of 1,000 commands", &SCRIPTED, &["EVALSHA", SHA_LOOP, "1", "key:{key}"], 1_500),
+        ("EVALSHA of a pattern on 1 KB", &SCRIPTED, &["EVALSHA", SHA_NAMES, "1", "json:{key}"], 30),
+        ("EVALSHA replying 1,000 numbers", &SCRIPTED, &["EVALSHA", SHA_ARRAY, "0"], 200),
     ];
     rows.into_iter().map(|(name, dataset, request, weight)| Row {
         name: format!("{name}, pipeline 16"),
