@@ -347,6 +347,18 @@ fn monitors_see_commands() {
         format!("[3 {addr}] \"CLIENT\" \"INFO\""),
     ];
     assert_eq!(lines, expected);
+    // Who waits is shown when the wait begins, and once.
+    c.send(b"BLPOP list 0\r\n");
+    assert!(monitor.reply().ends_with("\"BLPOP\" \"list\" \"0\""));
+    let mut other = server.raw();
+    run(&mut other, "SELECT 3");
+    run(&mut other, "RPUSH list a");
+    run(&mut other, "PING");
+    for command in ["\"SELECT\" \"3\"", "\"RPUSH\" \"list\" \"a\"", "\"PING\""] {
+        let line = monitor.reply();
+        assert!(line.ends_with(command), "{line}");
+    }
+    assert_eq!(c.line(), "*2");
     // Its own commands are shown to it as well, behind their replies; RESET makes it a client like any other.
     assert_eq!(run(&mut monitor, "PING"), "+PONG");
     assert!(monitor.reply().ends_with("\"PING\""));

@@ -32,7 +32,7 @@ use crate::ds::numbers;
 use crate::persistence::aof::waitaof::AofWait;
 use crate::server::client::{ClientFlags, ClientId};
 use crate::server::commands::CommandSpec;
-use crate::server::{Argv, Client, CmdError, Server, dispatch, networking};
+use crate::server::{Argv, Client, CmdError, Server, dispatch, monitor, networking};
 
 /// The wait of a client.
 #[derive(Debug)]
@@ -204,6 +204,9 @@ pub fn block_for_keys(
     on_nokey: bool,
 ) {
     debug_assert!(c.blocked.is_none() && c.may_block());
+    if !srv.monitors.is_empty() && !c.flags.contains(ClientFlags::REEXECUTING) {
+        monitor::feed(srv, c); // which see a command when it comes, not when it is over
+    }
     let blocked = &mut srv.blocked;
     let mut waits: Vec<(Bytes, u64)> = Vec::with_capacity(keys.len());
     for key in keys {

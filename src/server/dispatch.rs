@@ -321,7 +321,9 @@ fn note(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec, ns: u64) {
         }
     }
     let hidden = CommandFlags::SKIP_MONITOR.union(CommandFlags::ADMIN);
-    if !srv.monitors.is_empty() && !spec.flags.intersects(hidden) {
+    // One that waited was shown when its wait began.
+    let shown = spec.flags.intersects(hidden) || c.flags.contains(ClientFlags::REEXECUTING);
+    if !srv.monitors.is_empty() && !shown {
         monitor::feed(srv, c);
     }
 }
