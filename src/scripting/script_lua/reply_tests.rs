@@ -20,9 +20,10 @@ fn what_is_read_only_looks_as_it_does_upstream() {
     check(include_str!("testdata/readonly.txt"), &include_str!("testdata/look.lua").replace('\n', " "));
 }
 
-/// Lua here writes whole numbers itself; `string.format` has the C library write them.
+/// Lua here writes and reads whole numbers itself; `string.format` has the C library write them, and what has a point is for
+/// `strtod`.
 #[test]
-fn numbers_become_the_text_that_sprintf_makes() {
+fn numbers_become_the_text_that_sprintf_makes_and_come_back() {
     let script =
         b"local numbers = {0, -1 / math.huge, math.huge, -math.huge, 0 / 0, 0.5, -1.5, 99999999999999.5}
         for power = 0, 20 do
@@ -37,10 +38,20 @@ fn numbers_become_the_text_that_sprintf_makes() {
         for _, number in ipairs(numbers) do
           local text = string.format('%.14g', number)
           if tostring(number) ~= text then return tostring(number) .. ' instead of ' .. text end
+          for _, read in ipairs {text, '00' .. text, '-' .. text, ' ' .. text, text .. '000'} do
+            if read:find('^ ?%-?%d+$') then
+              local whole, point = tonumber(read), tonumber(read .. '.0')
+              if whole ~= point or 1 / whole ~= 1 / point then return read end
+            end
+          end
         end
-        return #numbers";
+        for _, text in ipairs {'', '-', '--1', '1-', '+', '1 2', '1a', '0x', '0x10', '1e', '1e2', '+5', '5.'} do
+          numbers[#numbers + 1] = text .. '=' .. tostring(tonumber(text))
+        end
+        return table.concat(numbers, ' ', 387)";
     let reply = call(&mut Bench::new(), "2", script);
-    assert_eq!(reply.escape_ascii().to_string(), ":386\\r\\n");
+    let texts = "=nil -=nil --1=nil 1-=nil +=nil 1 2=nil 1a=nil 0x=nil 0x10=16 1e=nil 1e2=100 +5=5 5.=5";
+    assert_eq!(String::from_utf8_lossy(&reply), format!("${}\r\n{texts}\r\n", texts.len()));
 }
 
 /// Checks all cases of a file, with `prelude` in front of each script.

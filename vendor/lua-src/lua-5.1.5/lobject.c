@@ -111,8 +111,23 @@ int luaO_number2str (char *s, double n) {
 }
 
 
+/* a text of at most 15 digits, maybe behind a minus; strtod knows the others */
+static int whole2d (const char *s, lua_Number *result) {
+  int negative = (*s == '-');
+  const char *digits = s += negative;
+  long long whole = 0;
+  while (*s >= '0' && *s <= '9' && s - digits < 15)
+    whole = whole * 10 + (*s++ - '0');
+  if (*s != '\0' || s == digits || (negative && whole == 0))
+    return 0;
+  *result = (lua_Number)(negative ? -whole : whole);
+  return 1;
+}
+
+
 int luaO_str2d (const char *s, lua_Number *result) {
   char *endptr;
+  if (whole2d(s, result)) return 1;
   *result = lua_str2number(s, &endptr);
   if (endptr == s) return 0;  /* conversion failed */
   if (*endptr == 'x' || *endptr == 'X')  /* maybe an hexadecimal constant? */
