@@ -197,6 +197,16 @@ fn replies_can_be_skipped() {
     c.command(&["CLIENT", "REPLY", "SKIP"]);
     assert_eq!(run(&mut c, "CLIENT REPLY ON"), "+OK");
     assert_eq!(run(&mut c, "CLIENT REPLY what"), "-ERR syntax error");
+    // What a subscriber is told is no reply.
+    for mode in ["OFF", "SKIP"] {
+        c.command(&["CLIENT", "REPLY", mode]);
+        assert_eq!(run(&mut c, "SUBSCRIBE a"), "[subscribe,a,:1]");
+        assert_eq!(run(&mut c, "UNSUBSCRIBE"), "[unsubscribe,a,:0]");
+        assert_eq!(run(&mut c, "CLIENT REPLY ON"), "+OK");
+    }
+    c.command(&["CLIENT", "REPLY", "SKIP"]);
+    c.command(&["RESET"]);
+    assert_eq!(run(&mut c, "PING"), "+PONG");
 }
 
 #[test]

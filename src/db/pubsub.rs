@@ -122,9 +122,9 @@ pub fn counts(c: &Client) -> (usize, usize, usize) {
         .map_or((0, 0, 0), |p| (p.names.channels.len(), p.names.patterns.len(), p.names.shard_channels.len()))
 }
 
-/// Tells the client of a subscription's begin or end. In RESP3 that is a push, which CLIENT REPLY OFF leaves alone.
+/// Tells the client of a subscription's begin or end. That is a push in RESP2 as well: CLIENT REPLY leaves it alone.
 fn confirm(srv: &mut Server, c: &mut Client, what: &str, name: Option<&[u8]>, count: usize) {
-    let pushes = c.resp3() && c.flags.intersects(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP);
+    let pushes = c.flags.intersects(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP);
     let mut apart = Out::default();
     apart.set_resp3(c.resp3());
     let out = if pushes { &mut apart } else { &mut c.out };

@@ -109,7 +109,8 @@ pub fn quit(_srv: &mut Server, c: &mut Client) -> CmdResult {
     Ok(())
 }
 
-/// `RESET`: makes the connection what it was when it was accepted. What it said of its library stays.
+/// `RESET`: makes the connection what it was when it was accepted. What it said of its library stays, and that it does not
+/// want to hear of this command.
 pub fn reset(srv: &mut Server, c: &mut Client) -> CmdResult {
     if c.flags.contains(ClientFlags::MONITOR) {
         monitor::forget(srv, c.handle);
@@ -123,7 +124,6 @@ pub fn reset(srv: &mut Server, c: &mut Client) -> CmdResult {
         ClientFlags::MONITOR,
         ClientFlags::PUBSUB,
         ClientFlags::REPLY_OFF,
-        ClientFlags::REPLY_SKIP,
         ClientFlags::REPLY_SKIP_NEXT,
         ClientFlags::NO_EVICT,
         ClientFlags::NO_TOUCH,
