@@ -187,6 +187,49 @@ fn a_reader_that_does_not_read_is_cut_off() {
     assert_others_are_served(&server);
 }
 
+/// A reply that is longer than the limit is not sent at all, nor made to its end.
+#[test]
+fn a_reply_past_the_limit_closes_the_connection_instead() {
+    let server = TestServer::start(&["--client-output-buffer-limit", "normal", "1mb", "0", "0"]);
+    let mut c = server.raw();
+    assert_eq!(c.ask(&["HSET", "hash", "field", "value"]), ":1");
+    assert_eq!(c.ask(&["SADD", "integers", "1"]), ":1");
+    assert_eq!(c.ask(&["SADD", "set", "member"]), ":1");
+    assert_eq!(c.ask(&["ZADD", "zset", "1", "member"]), ":1");
+    assert_eq!(c.ask(&["SET", "long", &"x".repeat(40_000)]), "+OK");
+    let before = server.info("used_memory");
+    let huge = "-999999999999";
+    let requests: [&[&[&str]]; 8] = [
+        &[&["HRANDFIELD", "hash", huge]],
+        &[&["HRANDFIELD", "hash", huge, "WITHVALUES"]],
+        &[&["SRANDMEMBER", "integers", huge]],
+        &[&["SRANDMEMBER", "set", huge]],
+        &[&["ZRANDMEMBER", "zset", huge]],
+        &[&["ZRANDMEMBER", "zset", huge, "WITHSCORES"]],
+        &[&["GET", "long"] as &[&str]; 30],
+        &[&["MULTI"], &["SRANDMEMBER", "set", huge], &["SET", "done", "1"], &["EXEC"]],
+    ];
+    for (closed, requests) in (1..).zip(requests) {
+        let mut client = server.raw();
+        let mut batch = Vec::new();
+        for request in requests {
+            batch.extend_from_slice(format!("*{}\r\n", request.len()).as_bytes());
+            request.iter().for_each(|word| {
+                batch.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+            });
+        }
+        client.send(&batch);
+        let mut answer = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut client.reader, &mut answer);
+        assert_eq!(answer.len(), 0, "{requests:?}");
+        assert_eq!(server.info("client_output_buffer_limit_disconnections"), f64::from(closed));
+    }
+    assert_eq!(c.ask(&["GET", "done"]), "1", "a transaction is executed to its end");
+    assert!(server.info("used_memory") - before < 4.0 * MIB);
+    assert!(server.info("used_memory_peak") - before < 16.0 * MIB);
+    assert_eq!(c.ask(&["GET", "long"]).len(), 40_000, "what is below is sent");
+}
+
 #[test]
 fn a_huge_pipeline_starves_nobody() {
     let server = TestServer::start(&[]);

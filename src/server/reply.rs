@@ -57,6 +57,10 @@ pub struct Out {
     /// Bytes of the first chunk (of the tail, when the queue is empty) that the socket took already.
     sent: usize,
     resp3: bool,
+    /// How many bytes may wait in the queue; 0 for any number.
+    limit: usize,
+    /// Whether there were more, of which none is kept.
+    overrun: bool,
 }
 
 impl Out {
@@ -74,6 +78,19 @@ impl Out {
     /// Switches the protocol.
     pub fn set_resp3(&mut self, on: bool) {
         self.resp3 = on;
+    }
+
+    /// Has no more than about so many bytes wait, or any number (0). What is written beyond is dropped: the client will be
+    /// closed, since it cannot make sense of the rest.
+    #[inline]
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether more was written than may wait. Who writes without end looks at it now and then.
+    #[inline]
+    pub fn overrun(&self) -> bool {
+        self.overrun
     }
 
     /// The memory of what waits to be sent, as far as it is this client's alone.
@@ -277,8 +294,10 @@ impl Out {
     /// Queues a refcounted block as it is.
     pub fn shared(&mut self, bytes: Bytes) {
         self.turn_over();
-        self.queued += bytes.len();
-        self.queue.push_back(Chunk::Shared(bytes));
+        if self.admits(bytes.len()) {
+            self.queued += bytes.len();
+            self.queue.push_back(Chunk::Shared(bytes));
+        }
     }
 
     /// A type byte, a length and a line break, with room for `more` bytes behind it when that is little.
@@ -323,9 +342,18 @@ impl Out {
         if self.tail.is_empty() {
             return;
         }
+        if !self.admits(self.tail.len()) {
+            return self.tail.clear();
+        }
         let full = std::mem::take(&mut self.tail);
         self.queued += full.len();
         self.queue.push_back(Chunk::Owned(full));
+    }
+
+    /// Whether so many bytes more may wait in the queue.
+    fn admits(&mut self, bytes: usize) -> bool {
+        self.overrun |= self.limit > 0 && self.queued - self.sent.min(self.queued) + bytes > self.limit;
+        !self.overrun
     }
 
     // ---- places ----
@@ -360,6 +388,9 @@ impl Out {
     /// Encodes with `header` (which calls [`Out::array`], [`Out::map`], …) at `mark`, in front of what was written
     /// since: for a length that is known at the end only.
     pub fn insert_at(&mut self, mark: Mark, header: impl FnOnce(&mut Out)) {
+        if self.overrun {
+            return; // The place may be gone.
+        }
         let mut scratch = Out { resp3: self.resp3, ..Out::default() };
         header(&mut scratch);
         let head = scratch.tail;
@@ -377,7 +408,7 @@ impl Out {
     /// Everything written since `mark`, in one piece.
     pub fn since(&self, mark: Mark) -> Vec<u8> {
         if self.queue.len() == mark.chunks {
-            return self.tail[mark.at..].to_vec();
+            return self.tail.get(mark.at..).unwrap_or_default().to_vec();
         }
         let mut bytes = Vec::new();
         let mut skip = mark.at;

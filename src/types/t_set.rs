@@ -301,7 +301,11 @@ fn srandmember_many(srv: &mut Server, c: &mut Client) -> CmdResult {
     let (rng, draws) = (&mut rand::rng(), count.unsigned_abs() as usize);
     if count < 0 {
         c.out.array(draws);
-        set.random_many(draws, rng, |item| item.write_to(&mut c.out));
+        // Who may not have that much is closed; there is no need to go on then.
+        set.random_many(draws, rng, |item| {
+            item.write_to(&mut c.out);
+            !c.out.overrun()
+        });
     } else {
         c.out.array(draws.min(set.len()));
         set.random_unique(draws, rng, |item| item.write_to(&mut c.out));

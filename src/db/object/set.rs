@@ -376,19 +376,23 @@ impl Set {
         }
     }
 
-    /// Shows `count` members, each drawn from all; none if there are none.
-    pub fn random_many(&self, count: usize, rng: &mut impl Rng, mut show: impl FnMut(Item<'_>)) {
+    /// Shows `count` members, each drawn from all, or fewer if `show` says that it has had enough; none if there are none.
+    pub fn random_many(&self, count: usize, rng: &mut impl Rng, mut show: impl FnMut(Item<'_>) -> bool) {
         let mut left = count;
         while left > 0 {
             let Set::Listpack(list) = self else {
                 let Some(item) = self.random(rng) else { return };
-                show(item);
+                if !show(item) {
+                    return;
+                }
                 left -= 1;
                 continue;
             };
             // A walk serves many draws.
             let draws = left.min(DRAWS_A_WALK);
-            list.random_many(rng, draws, 1).into_iter().for_each(|position| show(list.get(position).into()));
+            if !list.random_many(rng, draws, 1).into_iter().all(|position| show(list.get(position).into())) {
+                return;
+            }
             left -= draws;
         }
     }
@@ -705,8 +709,15 @@ mod tests {
             let mut seen = BTreeSet::new();
             set.random_many(1500, &mut rng, |item| {
                 seen.insert(item.to_vec());
+                true
             });
             assert_eq!(seen.len(), members.len());
+            let mut left = 70;
+            set.random_many(1500, &mut rng, |_| {
+                left -= 1;
+                left > 0
+            });
+            assert_eq!(left, 0);
         }
     }
 

@@ -35,7 +35,9 @@ use crate::server::{Server, monitor};
 
 pub use input::Input;
 pub use listen::{accept, listen_all, relisten, stop_listening};
-pub use write::{check_limits_of, check_output_limits, flush, flush_pending, queue_write, send_to};
+pub use write::{
+    check_limits_of, check_output_limits, flush, flush_pending, queue_write, reply_limit, send_to,
+};
 
 /// Bytes read from a client at a time.
 const READ_SIZE: usize = 64 * 1024;
@@ -319,6 +321,7 @@ fn process(srv: &mut Server, c: &mut Client, ws: &mut Workspace, buf: &mut Vec<u
     std::mem::swap(&mut c.argv, &mut ws.argv);
     let mut chunk = srv.net.chunks.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK));
     c.out.lend(&mut chunk);
+    c.out.set_limit(reply_limit(srv, c));
     if chunk.capacity() > 0 {
         srv.net.chunks.push(chunk);
     }
@@ -387,6 +390,7 @@ fn process(srv: &mut Server, c: &mut Client, ws: &mut Workspace, buf: &mut Vec<u
     std::mem::swap(&mut c.argv, &mut ws.argv);
     ws.argv.swap_buffer(buf);
     c.input.in_hand = (0, 0);
+    c.out.set_limit(0);
 
     if let Some(text) = failure {
         return protocol_error(srv, c, &text, &buf[start..end]);

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 
 use crate::server::Server;
 use crate::server::client::{Client, ClientFlags, ClientId};
+use crate::server::config::OutputLimit;
 
 use crate::server::reply::CHUNK;
 
@@ -16,6 +17,9 @@ const UNAUTH_OUTPUT: usize = 1024;
 pub fn flush(srv: &mut Server, c: &mut Client) {
     if c.out.is_empty() || c.flags.contains(ClientFlags::CLOSE_ASAP) {
         return;
+    }
+    if is_too_long(srv, c) {
+        return close_for_output(srv, c);
     }
     if srv.net.hold_replies {
         return queue_write(srv, c);
@@ -114,6 +118,35 @@ pub fn append(srv: &mut Server, c: &mut Client, bytes: &bytes::Bytes) {
     check_output_limits(srv, c);
 }
 
+/// What its class may have waiting.
+fn class_limit(srv: &Server, c: &Client) -> OutputLimit {
+    let limits = &srv.config.client_output_buffer_limit;
+    if c.flags.contains(ClientFlags::PUBSUB) { limits.pubsub } else { limits.normal }
+}
+
+/// From how many bytes on the reply of a client is too long, whether its socket would take it or not; 0 if there is no such
+/// number. What a client's own buffer takes upstream is not counted.
+pub fn reply_limit(srv: &Server, c: &Client) -> usize {
+    match class_limit(srv, c).hard_bytes {
+        0 => 0,
+        hard => usize::try_from(hard).unwrap_or(usize::MAX).saturating_add(CHUNK),
+    }
+}
+
+fn is_too_long(srv: &Server, c: &Client) -> bool {
+    let limit = reply_limit(srv, c);
+    c.out.overrun() || limit > 0 && c.out.len() >= limit
+}
+
+fn close_for_output(srv: &mut Server, c: &mut Client) {
+    log::warn!(
+        "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+        super::describe(srv, c)
+    );
+    srv.stats.client_output_buffer_limit_disconnections += 1;
+    schedule_close(srv, c);
+}
+
 /// Schedules the client to be closed if more waits for it than its class may have waiting, at once (hard limit) or
 /// for so many seconds (soft limit).
 pub fn check_output_limits(srv: &mut Server, c: &mut Client) {
@@ -122,8 +155,7 @@ pub fn check_output_limits(srv: &mut Server, c: &mut Client) {
         return;
     }
     let unauthenticated = !c.flags.contains(ClientFlags::AUTHENTICATED);
-    let limits = &srv.config.client_output_buffer_limit;
-    let limit = if c.flags.contains(ClientFlags::PUBSUB) { limits.pubsub } else { limits.normal };
+    let limit = class_limit(srv, c);
     let hard = limit.hard_bytes > 0 && waiting as u64 >= limit.hard_bytes;
     let soft = limit.soft_bytes > 0 && waiting as u64 >= limit.soft_bytes && {
         let now = srv.clock.unix_s();
@@ -134,12 +166,7 @@ pub fn check_output_limits(srv: &mut Server, c: &mut Client) {
         c.soft_limit_since = None;
     }
     if hard || soft || unauthenticated {
-        log::warn!(
-            "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
-            super::describe(srv, c)
-        );
-        srv.stats.client_output_buffer_limit_disconnections += 1;
-        schedule_close(srv, c);
+        close_for_output(srv, c);
     }
 }
 

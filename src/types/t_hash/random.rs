@@ -88,7 +88,8 @@ fn random_fields(hash: &Hash, count: i64, show: Show, out: &mut Out) {
     }
     show.begin(many, out);
     let mut left = many;
-    while left > 0 {
+    // Who may not have that much is closed; there is no need to go on then.
+    while left > 0 && !out.overrun() {
         let draw = left.min(DRAW);
         hash.random_many(&mut rng, draw, |field| show.field(field, out));
         left -= draw;
@@ -109,7 +110,11 @@ fn random_live(hash: &Hash, count: Option<(i64, Show)>, now_ms: i64, out: &mut O
     let many = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     if count < 0 && !live.is_empty() {
         show.begin(many, out);
-        (0..many).for_each(|_| show.field(live[rand::random_range(0..live.len())], out));
+        let mut left = many;
+        while left > 0 && !out.overrun() {
+            show.field(live[rand::random_range(0..live.len())], out);
+            left -= 1;
+        }
     } else {
         show.begin(many.min(live.len()), out);
         sample(live.iter(), &mut rng, many, live.len()).for_each(|field| show.field(*field, out));

@@ -3,7 +3,6 @@
 use super::{begin_elements, reply_element, reply_elements, reply_member};
 use crate::cmd_err;
 use crate::db::object::zset::ZSet;
-use crate::server::client::ClientFlags;
 use crate::server::{Client, CmdError, CmdResult, Server};
 
 /// `ZRANDMEMBER key [count [WITHSCORES]]`
@@ -46,11 +45,11 @@ fn many(srv: &mut Server, c: &mut Client) -> CmdResult {
         Err(_) => {
             let count = count.unsigned_abs() as usize;
             begin_elements(&mut c.out, count, with_scores);
-            // A client that does not take what it asked for is closed at some point; there is no need to go on then.
-            let (out, flags) = (&mut c.out, &c.flags);
+            // A client that may not have that much is closed; there is no need to go on then.
+            let out = &mut c.out;
             set.random_each(rng, count, |member, score| {
                 reply_element(out, member, score, with_scores);
-                !flags.contains(ClientFlags::CLOSE_ASAP)
+                !out.overrun()
             });
         }
     }
