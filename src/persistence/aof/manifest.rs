@@ -76,7 +76,7 @@ pub struct AofFile {
 impl AofFile {
     fn write_line(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"file ");
-        if self.name.is_empty() || sds::needs_repr(&self.name) {
+        if sds::needs_repr(&self.name) {
             sds::repr(out, &self.name);
         } else {
             out.extend_from_slice(&self.name);
@@ -482,6 +482,9 @@ mod tests {
         let text = manifest.to_text();
         assert_eq!(text, b"file \" file seq \\n\\n.aof .1.base.rdb\" seq 1 type b\n");
         assert_eq!(Manifest::parse(&text).unwrap().base, manifest.base);
+        let mut quoted = Manifest::default();
+        quoted.new_base(&Home { name: b"it's.aof".to_vec(), ..home }, true);
+        assert_eq!(Manifest::parse(&quoted.to_text()).unwrap().base, quoted.base);
         // Such a file cannot be, but a manifest can say so.
         let manifest = Manifest::parse(b"file \"\" b a seq 3 type h\n").unwrap();
         assert_eq!(Manifest::parse(&manifest.to_text()), Ok(manifest));
