@@ -125,11 +125,11 @@ fn class_limit(srv: &Server, c: &Client) -> OutputLimit {
 }
 
 /// From how many bytes on the reply of a client is too long, whether its socket would take it or not; 0 if there is no such
-/// number. What a client's own buffer takes upstream is not counted.
+/// number. What fits a client's own buffer upstream is not too long.
 pub fn reply_limit(srv: &Server, c: &Client) -> usize {
     match class_limit(srv, c).hard_bytes {
         0 => 0,
-        hard => usize::try_from(hard).unwrap_or(usize::MAX).saturating_add(CHUNK),
+        hard => usize::try_from(hard).unwrap_or(usize::MAX).max(CHUNK),
     }
 }
 
