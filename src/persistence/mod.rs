@@ -25,6 +25,8 @@ pub mod rdb;
 pub mod rio;
 pub mod save;
 
+use std::time::Duration;
+
 use crate::cmd_err;
 use crate::server::commands::CommandFlags;
 use crate::server::{Client, CmdError, CommandSpec, Server};
@@ -80,4 +82,12 @@ pub fn loading_error(srv: &Server, c: &Client, spec: &CommandSpec) -> Option<Cmd
     let queued = c.multi.as_ref().is_some_and(|multi| spec.name == "exec" && !multi.runs_while_loading());
     let needs_data = !spec.flags.contains(CommandFlags::LOADING) || queued;
     (needs_data && srv.persistence.loading.is_on()).then_some(CmdError::LOADING)
+}
+
+/// A pause between two keys, for tests: microseconds, or, if negative, one after every so many keys.
+#[inline]
+fn pause_between_keys(delay: i32, keys: u64) {
+    if delay > 0 || (delay < 0 && keys.is_multiple_of(u64::from(delay.unsigned_abs()))) {
+        std::thread::sleep(Duration::from_micros(delay.max(1) as u64));
+    }
 }

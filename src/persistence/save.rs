@@ -153,7 +153,7 @@ fn write_temp(
     let mut file =
         SyncedFile { file, incremental: srv.config.rdb_save_incremental_fsync, written: 0, synced: 0 };
     let mut options = rdb::SaveOptions::of(srv);
-    options.key_delay_us = srv.config.rdb_key_save_delay.into();
+    options.key_delay = srv.config.rdb_key_save_delay;
     options.dismissal = dismissal;
     let saved = rdb::save(&mut file, &rdb::Dataset::of(srv), &options, &mut |keys, _| progress(keys));
     let written = saved
@@ -426,7 +426,6 @@ pub fn load(srv: &mut Server, merge: bool) -> Loaded {
         size: Some(size).filter(|size| *size > 0),
         replace: merge,
         interval_bytes: srv.config.loading_process_events_interval_bytes.into(),
-        key_delay_us: srv.config.key_load_delay.into(),
         ..rdb::LoadOptions::of(srv)
     };
     let loaded = rdb::load(srv, &mut file, &options, &mut |srv, bytes| loading::progress(srv, bytes));

@@ -26,6 +26,7 @@ use crate::db::object::stream::{Consumer, Group, StreamId};
 use crate::db::object::{Collection, EntryRef, Hash, List, Set, Stream, Type, ZSet, zset};
 use crate::ds::numbers::format_f64;
 use crate::persistence::dismiss::Dismissal;
+use crate::persistence::pause_between_keys;
 use crate::persistence::rdb::Dataset;
 use crate::server::Server;
 
@@ -71,7 +72,7 @@ pub fn write_dataset(
             if keys % KEYS_PER_REPORT == 0 {
                 progress(keys);
             }
-            super::pause_between_keys(srv.config.rdb_key_save_delay, keys);
+            pause_between_keys(srv.config.rdb_key_save_delay, keys);
         }
     }
     out.write_all(&buf)

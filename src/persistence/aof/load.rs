@@ -17,8 +17,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::persistence::loading;
 use crate::persistence::rdb::{self, LoadOptions};
+use crate::persistence::{loading, pause_between_keys};
 use crate::server::commands::CommandSpec;
 use crate::server::config::file::os_error_text;
 use crate::server::{Argv, Client, ClientFlags, CmdError, CmdResult, Server};
@@ -214,7 +214,6 @@ fn load_preamble(
         // What follows may say otherwise of them.
         drop_expired: false,
         interval_bytes: srv.config.loading_process_events_interval_bytes.into(),
-        key_delay_us: srv.config.key_load_delay.into(),
         ..LoadOptions::of(srv)
     };
     let mut between = |srv: &mut Server, loaded| loading::progress(srv, before + loaded);
@@ -332,7 +331,8 @@ impl<'n> Replay<'n> {
         let mut commands: u64 = 0;
         loop {
             let offset = reader.offset();
-            if commands.is_multiple_of(COMMANDS_PER_LOOK) {
+            // One that is slowed down is looked at as often as it sleeps.
+            if commands.is_multiple_of(COMMANDS_PER_LOOK) || srv.config.key_load_delay > 0 {
                 loading::progress(srv, self.before + offset);
             }
             commands += 1;
@@ -351,7 +351,7 @@ impl<'n> Replay<'n> {
             let done = self.take(srv, offset);
             reader.take_back(&mut self.client.argv);
             done?;
-            super::pause_between_keys(srv.config.key_load_delay, commands);
+            pause_between_keys(srv.config.key_load_delay, commands);
         }
     }
 

@@ -133,13 +133,6 @@ pub fn begin_after_load(srv: &mut Server) -> Result<(), Logged> {
     Ok(())
 }
 
-/// A pause between two keys, for tests: microseconds, or, if negative, one after every so many keys.
-fn pause_between_keys(delay: i32, keys: u64) {
-    if delay > 0 || (delay < 0 && keys.is_multiple_of(u64::from(delay.unsigned_abs()))) {
-        std::thread::sleep(Duration::from_micros(delay.max(1) as u64));
-    }
-}
-
 /// Reads the list of files, as a starting server does first.
 ///
 /// # Errors

@@ -404,7 +404,7 @@ fn write_dataset(srv: &Server, out: &mut Syncing, pipe: Option<&mut ChildPipe>) 
     let mut options = SaveOptions::of(srv);
     options.aof_base = true;
     options.dismissal = dismissal;
-    options.key_delay_us = srv.config.rdb_key_save_delay.into();
+    options.key_delay = srv.config.rdb_key_save_delay;
     let saved = rdb::save(out, &Dataset::of(srv), &options, &mut |keys, _| {
         if keys.is_multiple_of(commands::KEYS_PER_REPORT) {
             report(keys);

@@ -12,7 +12,7 @@ use crate::db::evict::{self, Lfu};
 use crate::db::kvstore::Place;
 use crate::db::object::Entry;
 use crate::ds::numbers;
-use crate::io::monotonic;
+use crate::persistence::pause_between_keys;
 use crate::persistence::rio::{ReadError, Source, Stream};
 use crate::scripting::functions;
 use crate::server::{Key, Server};
@@ -41,8 +41,6 @@ pub struct LoadOptions {
     pub replace: bool,
     /// `between` is called about every so many bytes.
     pub interval_bytes: u64,
-    /// Microseconds to sleep at each key, or, if negative, the number of keys to each of which there is one: for tests.
-    pub key_delay_us: i64,
 }
 
 impl LoadOptions {
@@ -54,7 +52,6 @@ impl LoadOptions {
             drop_expired: true,
             replace: false,
             interval_bytes: 2 << 20,
-            key_delay_us: 0,
         }
     }
 }
@@ -452,7 +449,8 @@ fn key(
         }
     }
     context.key = name;
-    delay(context.options.key_delay_us, info.keys);
+    // Asked anew at each key: a client may have ended it meanwhile.
+    pause_between_keys(from.source.srv.config.key_load_delay, info.keys);
     Ok(())
 }
 
@@ -467,12 +465,4 @@ fn settle(srv: &mut Server, context: &mut Context<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-#[inline]
-fn delay(delay_us: i64, keys: u64) {
-    if delay_us != 0 && (delay_us > 0 || keys.is_multiple_of(delay_us.unsigned_abs())) {
-        let until = monotonic::now_ns() + delay_us.max(1) as u64 * 1000;
-        std::thread::sleep(std::time::Duration::from_nanos(until.saturating_sub(monotonic::now_ns())));
-    }
 }

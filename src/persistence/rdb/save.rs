@@ -1,7 +1,6 @@
 //! A whole file.
 
 use std::io::Write;
-use std::time::Duration;
 
 use super::encode::Encoder;
 use super::error::Error;
@@ -10,6 +9,7 @@ use crate::db::Db;
 use crate::db::evict::{self, Lfu};
 use crate::db::object::EntryRef;
 use crate::persistence::dismiss::Dismissal;
+use crate::persistence::pause_between_keys;
 use crate::persistence::rio::Writer;
 use crate::server::Server;
 use crate::server::config::{EvictionPolicy, RdbVersion};
@@ -63,7 +63,7 @@ pub struct SaveOptions {
     /// What the file says about replication: the database selected in the stream, its id and its offset.
     pub replication: Option<(usize, String, i64)>,
     /// Microseconds to sleep at each key, or, if negative, the number of keys to each of which there is one: for tests.
-    pub key_delay_us: i64,
+    pub key_delay: i32,
     /// Which clock of the keys goes with them.
     pub clocks: Clocks,
     /// The right to give back the memory of what is written, of a child.
@@ -87,7 +87,7 @@ impl SaveOptions {
             checksum: srv.config.rdbchecksum,
             aof_base: false,
             replication: None,
-            key_delay_us: 0,
+            key_delay: 0,
             clocks,
             dismissal: None,
         }
@@ -178,7 +178,7 @@ impl File<'_, '_> {
             if let Some(dismissal) = self.options.dismissal {
                 dismissal.entry(entry);
             }
-            self.delay();
+            pause_between_keys(self.options.key_delay, self.keys);
             progress(self.keys, self.to.out.written());
         }
         Ok(())
@@ -202,17 +202,5 @@ impl File<'_, '_> {
         self.to.out.byte(kind);
         self.to.string(entry.key());
         self.to.value(entry);
-    }
-
-    #[inline]
-    fn delay(&self) {
-        match self.options.key_delay_us {
-            0 => {}
-            us @ 1.. => std::thread::sleep(Duration::from_micros(us as u64)),
-            keys if self.keys.is_multiple_of(keys.unsigned_abs()) => {
-                std::thread::sleep(Duration::from_micros(1));
-            }
-            _ => {}
-        }
     }
 }
