@@ -228,6 +228,13 @@ fn a_reply_past_the_limit_closes_the_connection_instead() {
     assert!(server.info("used_memory") - before < 4.0 * MIB);
     assert!(server.info("used_memory_peak") - before < 16.0 * MIB);
     assert_eq!(c.ask(&["GET", "long"]).len(), 40_000, "what is below is sent");
+
+    // Nobody waits for this one.
+    let mut client = server.raw();
+    client.send(b"CLIENT REPLY OFF\r\n");
+    client.send(format!("HRANDFIELD hash -200000\r\nEVAL \"return redis.call('SRANDMEMBER', 'set', '-200000')\" 0\r\nSRANDMEMBER set {huge}\r\n").as_bytes());
+    assert_eq!(client.ask(&["CLIENT", "REPLY", "ON"]), "+OK");
+    assert_eq!(client.ask(&["PING"]), "+PONG");
 }
 
 #[test]

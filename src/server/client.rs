@@ -87,7 +87,12 @@ impl ClientFlags {
 
     /// Those that ask for a look before each command.
     pub const fn special() -> ClientFlags {
-        ClientFlags(ClientFlags::PUBSUB.0 | ClientFlags::MULTI.0)
+        ClientFlags(
+            ClientFlags::PUBSUB.0
+                | ClientFlags::MULTI.0
+                | ClientFlags::REPLY_OFF.0
+                | ClientFlags::REPLY_SKIP.0,
+        )
     }
 
     /// Those that ask for a look after each command.

@@ -41,13 +41,25 @@ pub fn process_command(srv: &mut Server, c: &mut Client, spec: Option<&'static C
         reject(srv, c, Some(spec), &CmdError::Arity(spec.fullname));
         return Outcome::Done;
     }
-    if needs_check(srv, c, spec)
-        && let Some(outcome) = check(srv, c, spec)
-    {
-        return outcome;
+    if needs_check(srv, c, spec) {
+        if let Some(outcome) = check(srv, c, spec) {
+            return outcome;
+        }
+        if c.flags.intersects(ClientFlags::REPLY_OFF | ClientFlags::REPLY_SKIP) {
+            call_unanswered(srv, c, spec);
+            return Outcome::Done;
+        }
     }
     call(srv, c, spec);
     Outcome::Done
+}
+
+/// Calls the command for a client that wants no reply.
+#[cold]
+fn call_unanswered(srv: &mut Server, c: &mut Client, spec: &'static CommandSpec) {
+    let limit = c.out.begin_unwanted();
+    call(srv, c, spec);
+    c.out.end_unwanted(limit);
 }
 
 /// The command, or the subcommand of a container, that the arguments name.

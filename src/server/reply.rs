@@ -45,6 +45,7 @@ impl Chunk {
 pub struct Mark {
     chunks: usize,
     at: usize,
+    overrun: bool,
 }
 
 /// Replies that wait to be sent.
@@ -356,12 +357,32 @@ impl Out {
         !self.overrun
     }
 
+    // ---- replies that nobody wants ----
+
+    /// Begins a reply that will be dropped ([`Out::rewind`]): hardly any of it is kept meanwhile, however long it is.
+    /// What this returns is for [`Out::end_unwanted`].
+    pub fn begin_unwanted(&mut self) -> usize {
+        // What waits already is kept apart: the tail may be dropped.
+        if !self.tail.is_empty() && self.admits(self.tail.len()) {
+            self.queued += self.tail.len();
+            self.queue.push_back(Chunk::Owned(self.tail.as_slice().into()));
+        }
+        self.tail.clear();
+        let waiting = self.queued - self.sent.min(self.queued);
+        std::mem::replace(&mut self.limit, waiting + CHUNK)
+    }
+
+    /// Ends it, with the limit that there was.
+    pub fn end_unwanted(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     // ---- places ----
 
     /// The present end, as a place to rewind to or to put a header at.
     #[inline]
     pub fn mark(&self) -> Mark {
-        Mark { chunks: self.queue.len(), at: self.tail.len() }
+        Mark { chunks: self.queue.len(), at: self.tail.len(), overrun: self.overrun }
     }
 
     /// Whether nothing was written since `mark`.
@@ -383,6 +404,9 @@ impl Out {
             self.queued = self.queue.iter().map(|c| c.bytes().len()).sum();
         }
         self.tail.truncate(mark.at);
+        if mark.at == 0 {
+            self.overrun = mark.overrun; // Nothing from before was lost with it.
+        }
     }
 
     /// Encodes with `header` (which calls [`Out::array`], [`Out::map`], …) at `mark`, in front of what was written
@@ -497,7 +521,7 @@ impl Out {
 
     /// Takes everything that waits, as one block.
     pub fn take_bytes(&mut self) -> Vec<u8> {
-        let mut bytes = self.since(Mark { chunks: 0, at: 0 });
+        let mut bytes = self.since(Mark { chunks: 0, at: 0, overrun: false });
         bytes.drain(..self.sent);
         self.discard();
         bytes
@@ -620,6 +644,31 @@ mod tests {
                 out.rewind(mark);
                 assert_eq!(out.len(), before.len());
                 assert_eq!(out.take_bytes(), before.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn an_unwanted_reply_is_bounded_and_costs_the_others_nothing() {
+        for limit in [0, 3 * CHUNK] {
+            for before in ["", "+kept\r\n"] {
+                let mut out = Out::default();
+                out.set_limit(limit);
+                out.raw(before.as_bytes());
+                let limit = out.begin_unwanted();
+                let mark = out.mark();
+                for _ in 0..1000 {
+                    out.raw(&[b'x'; 1000]);
+                    out.shared(Bytes::from(vec![b'y'; SHARE]));
+                }
+                assert!(out.overrun());
+                assert!(out.len() <= before.len() + 2 * CHUNK, "{} bytes wait", out.len());
+                out.rewind(mark);
+                out.end_unwanted(limit);
+                assert!(!out.overrun());
+                out.raw(&[b'z'; 2 * CHUNK]);
+                assert!(!out.overrun());
+                assert_eq!(out.take_bytes(), [before.as_bytes(), &[b'z'; 2 * CHUNK]].concat());
             }
         }
     }
