@@ -11,8 +11,8 @@
 //! **No frame that owns a destructor is on the stack when an error is raised.** It is kept by giving each callback two
 //! layers:
 //!
-//! - The *shell* is what Lua calls, an `extern "C-unwind" fn` that [`lua_callback!`](crate::lua_callback) writes. It holds
-//!   plain numbers and pointers only. It is the one place that raises.
+//! - The *shell* is what Lua calls, an `extern "C-unwind" fn` that [`lua_callback!`](crate::lua_callback) writes, or
+//!   [`lua_hook!`](crate::lua_hook). It holds plain numbers and pointers only. It is the one place that raises.
 //! - The *inner* function does the work. It is a plain `unsafe fn(*mut lua_State) -> Result<c_int, Raise>`; it may own whatever
 //!   it likes, because it never raises: it pushes an error value, or hands out a text, and **returns** [`Raise`]. When the
 //!   shell raises, everything the inner function owned is gone.
@@ -233,6 +233,34 @@ macro_rules! lua_callback {
             }
         }
     )*};
+}
+
+/// Declares a hook, the shell around an inner function that Lua is to call between instructions:
+///
+/// ```ignore
+/// lua_hook! {
+///     /// What Lua calls every so many instructions.
+///     fn on_count = counted;
+/// }
+/// ```
+#[macro_export]
+macro_rules! lua_hook {
+    ($(#[$doc:meta])* fn $shell:ident = $inner:path;) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// To be called by Lua alone, in a state of an engine.
+        unsafe extern "C-unwind" fn $shell(l: *mut mlua_sys::lua_State, _ar: *mut mlua_sys::lua_Debug) {
+            // SAFETY: a hook is called with a live state and free slots, as a callback is; this frame owns nothing.
+            unsafe {
+                if $crate::scripting::script_lua::boundary::enter(l, $inner)
+                    == $crate::scripting::script_lua::boundary::RAISE
+                {
+                    mlua_sys::lua_error(l);
+                }
+            }
+        }
+    };
 }
 
 /// Pushes a string. Needs a free slot.

@@ -22,12 +22,12 @@ use std::time::{Duration, Instant};
 
 use mlua_sys::*;
 
-use crate::lua_callback;
 use crate::scripting::functions::{Function, LoadError, is_name};
 use crate::scripting::script::{Kind, ScriptFlags};
+use crate::{lua_callback, lua_hook};
 
 use super::alloc::Host;
-use super::boundary::{self, Raise, Returns, push_bytes, set_function, to_bytes};
+use super::boundary::{Raise, Returns, push_bytes, set_function, to_bytes};
 use super::sandbox::{self, lua_setreadonly};
 use super::{Engine, convert, redis_api, registry};
 
@@ -211,14 +211,9 @@ unsafe fn loading(l: *mut lua_State) -> *mut Loading {
     }
 }
 
-/// The hook: raises an error once time is up, and from then on at every line.
-unsafe extern "C-unwind" fn look_at_the_clock(l: *mut lua_State, _ar: *mut lua_Debug) {
-    // SAFETY: Lua passes a live state; this frame owns nothing when `lua_error` leaves it.
-    unsafe {
-        if boundary::enter(l, time_is_up) == boundary::RAISE {
-            lua_error(l);
-        }
-    }
+lua_hook! {
+    /// Raises an error once time is up, and from then on at every line.
+    fn look_at_the_clock = time_is_up;
 }
 
 /// Raises an error if a source is loaded and its time is up.

@@ -50,11 +50,12 @@ use std::ops::Range;
 use mlua_sys::*;
 
 use alloc::Host;
-use boundary::{RAISE, Raise, Returns, push_bytes, to_bytes};
+use boundary::{Raise, Returns, push_bytes, to_bytes};
 use convert::Writer;
 
 use super::script::{self, Callable, Kind};
 use crate::io::monotonic;
+use crate::lua_hook;
 use crate::server::{Argv, Client, Server};
 
 /// What the registry of a state holds, by number. References to scripts have larger numbers.
@@ -336,17 +337,9 @@ unsafe fn collect_garbage(l: *mut lua_State, host: &Host) {
     }
 }
 
-/// What Lua calls every so many instructions; and at every line, once the script is to end.
-///
-/// # Safety
-/// For Lua alone.
-unsafe extern "C-unwind" fn on_count(l: *mut lua_State, _ar: *mut lua_Debug) {
-    // SAFETY: a hook is called with a live state and free slots, as a callback is; this frame owns nothing.
-    unsafe {
-        if boundary::enter(l, counted) == RAISE {
-            lua_error(l);
-        }
-    }
+lua_hook! {
+    /// What Lua calls every so many instructions; and at every line, once the script is to end.
+    fn on_count = counted;
 }
 
 /// Looks at the clock, and says when to do so next.

@@ -24,6 +24,7 @@ use super::super::convert;
 use super::commands::{self, Next};
 use super::session::{Evaluation, Session};
 use super::wire::Heard;
+use crate::lua_hook;
 
 /// Instructions between two looks at the clock.
 const INSTRUCTIONS: i32 = 100_000;
@@ -89,17 +90,9 @@ unsafe fn call(l: *mut lua_State) {
     }
 }
 
-/// What Lua calls while the user's own code runs.
-///
-/// # Safety
-/// For Lua alone.
-unsafe extern "C-unwind" fn on_evaluation(l: *mut lua_State, _ar: *mut lua_Debug) {
-    // SAFETY: as `on_event`.
-    unsafe {
-        if boundary::enter(l, watch) == RAISE {
-            lua_error(l);
-        }
-    }
+lua_hook! {
+    /// What Lua calls while the user's own code runs.
+    fn on_evaluation = watch;
 }
 
 /// Ends an evaluation that nobody waits for any more.
