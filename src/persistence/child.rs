@@ -43,6 +43,9 @@ use crate::server::{Server, crash, latency, logging, setcpuaffinity, signals};
 /// The exit code of a child that was asked to end.
 const ASKED_TO_END: i32 = 255;
 
+/// Keys that a child writes between two looks at the clock, a power of two.
+const KEYS_PER_LOOK: u64 = 1024;
+
 /// Nanoseconds between two reports of a child.
 const REPORT_NS: u64 = 1_000_000_000;
 
@@ -272,7 +275,9 @@ pub fn fork(srv: &mut Server, purpose: Purpose, done: Done) -> io::Result<Forked
         // hand over what they are done with.
         let dismissal = unsafe { Dismissal::new() };
         dismissal.clients(srv);
-        return Ok(Forked::Child(ChildPipe::new(writer, purpose, dismissal)));
+        // One that is slowed down looks whenever it sleeps.
+        let keys_per_look = if srv.config.rdb_key_save_delay > 0 { 1 } else { KEYS_PER_LOOK };
+        return Ok(Forked::Child(ChildPipe::new(writer, purpose, keys_per_look, dismissal)));
     };
     let active = Active { pid: child, purpose, pipe: reader.into(), done };
     let now_s = crate::server::time::unix_us() / 1_000_000;
@@ -371,6 +376,7 @@ pub fn exit(success: bool) -> ! {
 pub struct ChildPipe {
     pipe: fs::File,
     purpose: Purpose,
+    keys_per_look: u64,
     next_report_ns: u64,
     copied: Copied,
     dismissal: Dismissal,
@@ -409,9 +415,10 @@ impl Copied {
 }
 
 impl ChildPipe {
-    fn new(pipe: OwnedFd, purpose: Purpose, dismissal: Dismissal) -> ChildPipe {
+    fn new(pipe: OwnedFd, purpose: Purpose, keys_per_look: u64, dismissal: Dismissal) -> ChildPipe {
         let next_report_ns = monotonic::now_ns() + REPORT_NS;
-        ChildPipe { pipe: pipe.into(), purpose, next_report_ns, copied: Copied::default(), dismissal }
+        let copied = Copied::default();
+        ChildPipe { pipe: pipe.into(), purpose, keys_per_look, next_report_ns, copied, dismissal }
     }
 
     /// The child's right to give back the memory of what it has written.
@@ -419,8 +426,15 @@ impl ChildPipe {
         self.dismissal
     }
 
-    /// Tells the parent that so many keys are written. To be called every so many keys: it reports once a second.
+    /// Tells the parent that so many keys are written. To be called at each of them: it reports once a second.
+    #[inline]
     pub fn progress(&mut self, keys: u64) {
+        if keys & (self.keys_per_look - 1) == 0 {
+            self.look(keys);
+        }
+    }
+
+    fn look(&mut self, keys: u64) {
         let now_ns = monotonic::now_ns();
         if now_ns < self.next_report_ns {
             return;

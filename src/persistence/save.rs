@@ -33,9 +33,6 @@ const RETRY_DELAY_S: u64 = 5;
 /// Bytes of a file that are written before the kernel is told to bring them to disk: upstream's `REDIS_AUTOSYNC_BYTES`.
 const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Keys that a child writes between two looks at the clock.
-const KEYS_PER_LOOK: u64 = 1024;
-
 /// When and how the last files came about.
 #[derive(Debug)]
 pub struct State {
@@ -276,11 +273,7 @@ pub fn save_in_background(srv: &mut Server) -> Result<(), Failed> {
 }
 
 fn be_child(srv: &Server, mut pipe: ChildPipe) -> ! {
-    let written = write(srv, false, Some(pipe.dismissal()), &mut |keys| {
-        if keys.is_multiple_of(KEYS_PER_LOOK) {
-            pipe.progress(keys);
-        }
-    });
+    let written = write(srv, false, Some(pipe.dismissal()), &mut |keys| pipe.progress(keys));
     if written.is_ok() {
         pipe.finish();
     }

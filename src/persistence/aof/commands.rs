@@ -38,11 +38,8 @@ pub const ITEMS_PER_COMMAND: usize = 64;
 /// Bytes that are collected before they are written.
 const CHUNK: usize = 256 * 1024;
 
-/// Keys between two calls of the progress function.
-pub const KEYS_PER_REPORT: u64 = 1024;
-
-/// Writes the whole dataset. `progress` is called with the number of keys that are done, every so many, and may tell to wait
-/// behind each key. A child has its dismissal.
+/// Writes the whole dataset. `progress` is called behind each key with the number of those that are done. A child has its
+/// dismissal.
 ///
 /// # Errors
 /// What `out` says.
@@ -69,10 +66,8 @@ pub fn write_dataset(
                 dismissal.entry(entry);
             }
             keys += 1;
-            if keys % KEYS_PER_REPORT == 0 {
-                progress(keys);
-            }
             pause_between_keys(srv.config.rdb_key_save_delay, keys);
+            progress(keys);
         }
     }
     out.write_all(&buf)

@@ -405,11 +405,7 @@ fn write_dataset(srv: &Server, out: &mut Syncing, pipe: Option<&mut ChildPipe>) 
     options.aof_base = true;
     options.dismissal = dismissal;
     options.key_delay = srv.config.rdb_key_save_delay;
-    let saved = rdb::save(out, &Dataset::of(srv), &options, &mut |keys, _| {
-        if keys.is_multiple_of(commands::KEYS_PER_REPORT) {
-            report(keys);
-        }
-    });
+    let saved = rdb::save(out, &Dataset::of(srv), &options, &mut |keys, _| report(keys));
     match saved {
         Ok(_) => Ok(()),
         Err(rdb::Error::Io(e)) => Err(e),
