@@ -1,6 +1,8 @@
 //! redis-cli as its users meet it: the built program is run against servers that these tests script themselves, so that
 //! what is sent, what comes back and when the line breaks are all decided here.
 
+mod common;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -186,7 +188,7 @@ fn a_line_that_breaks_is_a_failure() {
 
 #[test]
 fn nobody_listening_is_a_failure() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = common::free_port();
     let mut command = cli();
     command.args(["-p", &port.to_string(), "ping"]);
     let complaint = format!("Could not connect to Redis at 127.0.0.1:{port}: Connection refused\n");

@@ -7,12 +7,14 @@ pub mod node;
 pub mod programs;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket, sockopt};
 use redis::{Connection, RedisResult, cmd};
 
 /// Time that anything on this machine may take before a test calls it hung.
@@ -29,18 +31,30 @@ pub struct TestServer {
 
 /// A port that nobody listens on, and that this test program has not given out before.
 ///
-/// It lies below those the kernel hands out to clients, so that none of them takes it while a server restarts, and below
-/// those of upstream's suite, which may run beside.
+/// It lies below those the kernel hands out to clients (from 32,768 on; sandboxes that bring a network of their own begin
+/// at 16,000), so that none of them takes it while a server restarts, and below those of upstream's suite, which may run
+/// beside.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let offset =
             (std::process::id() as u16).wrapping_mul(211).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 12_000 + offset % 8_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = 12_000 + offset % 4_000;
+        if can_bind(port) {
             return port;
         }
     }
+}
+
+/// Whether a server could listen on this port.
+///
+/// The socket that tries it never listens. A child that another test starts meanwhile has a copy of it until it runs its
+/// own program, and nothing must be able to connect to that copy: whoever waits for the server would take it for one.
+fn can_bind(port: u16) -> bool {
+    let probe = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    // As servers do, so that neither connections that have ended nor such a copy keep the port from them.
+    setsockopt(&probe, sockopt::ReuseAddr, &true).unwrap();
+    bind(probe.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))).is_ok()
 }
 
 impl TestServer {
