@@ -39,7 +39,7 @@ pub fn free_port() -> u16 {
     loop {
         let offset =
             (std::process::id() as u16).wrapping_mul(211).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = 12_000 + offset % 4_000;
+        let port = 8_000 + offset % 4_000;
         if can_bind(port) {
             return port;
         }
