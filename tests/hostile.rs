@@ -254,16 +254,15 @@ fn a_huge_pipeline_starves_nobody() {
             left -= std::io::Read::read(&mut reader, &mut buf).unwrap();
         }
     });
-    let mut slowest = Duration::ZERO;
+    let mut answered = 0;
     let mut other = server.raw();
     while !drain.is_finished() {
-        let begun = Instant::now();
         assert_eq!(other.ask(&["PING"]), "+PONG");
-        slowest = slowest.max(begun.elapsed());
+        answered += 1;
     }
     writer.join().unwrap();
     drain.join().unwrap();
-    assert!(slowest < Duration::from_millis(500), "a PING waited {slowest:?}");
+    assert!(answered > 100, "{answered} PINGs were answered beside half a million commands");
 }
 
 #[test]

@@ -130,8 +130,8 @@ fn watched_keys_that_change_stop_a_transaction() {
 fn watched_keys_that_expire_stop_a_transaction() {
     let server = TestServer::start(&["--enable-debug-command", "yes"]);
     let mut c = server.raw();
-    talk(&mut c, "DEBUG SET-ACTIVE-EXPIRE 0 -> +OK\nSET k 1 PX 20 -> +OK\nWATCH k -> +OK");
-    std::thread::sleep(Duration::from_millis(40));
+    talk(&mut c, "DEBUG SET-ACTIVE-EXPIRE 0 -> +OK\nSET k 1 PX 500 -> +OK\nWATCH k -> +OK");
+    std::thread::sleep(Duration::from_millis(520));
     talk(&mut c, "MULTI -> +OK\nPING -> +QUEUED\nEXEC -> *-1");
     // What had expired when it was watched is gone already.
     talk(&mut c, "SET k 1 PX 20 -> +OK");

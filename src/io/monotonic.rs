@@ -104,9 +104,13 @@ mod tests {
     #[test]
     fn agrees_with_the_system_clock() {
         now_ns();
-        let (instant, start) = (Instant::now(), now_ns());
-        std::thread::sleep(Duration::from_millis(20));
-        let (ours, theirs) = ((now_ns() - start) as f64, instant.elapsed().as_nanos() as f64);
-        assert!((ours / theirs - 1.0).abs() < 0.02, "{ours} against {theirs}");
+        let ratio = || {
+            let (instant, start) = (Instant::now(), now_ns());
+            std::thread::sleep(Duration::from_millis(20));
+            (now_ns() - start) as f64 / instant.elapsed().as_nanos() as f64
+        };
+        // Another thread may have the processor between the readings of the two.
+        let ratios: Vec<f64> = (0..5).map(|_| ratio()).collect();
+        assert!(ratios.iter().any(|ratio| (ratio - 1.0).abs() < 0.02), "{ratios:?}");
     }
 }
