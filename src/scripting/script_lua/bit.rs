@@ -75,6 +75,7 @@ fn bits(number: f64) -> u32 {
 }
 
 /// The bits of an argument.
+#[inline]
 unsafe fn argument(l: *mut lua_State, index: c_int) -> Result<u32, Raise> {
     // SAFETY: reads an argument, and a string as the number that it spells.
     unsafe {

@@ -35,51 +35,77 @@
 //!
 //! A panic must not cross Lua either. The server is built to abort on panic.
 
-use std::borrow::Cow;
 use std::ffi::c_int;
 
 use mlua_sys::*;
 
 use super::alloc::Host;
 
-/// Fields that a table may have: Lua raises [`TABLE_OVERFLOW`] when the part of a table that is hashed has to hold more.
+/// Fields that a table may have: Lua raises [`Raise::table_overflow`] when the part of a table that is hashed has to hold more.
 pub const MOST_FIELDS: usize = 1 << 26;
 
-/// What is raised in place of that.
-pub const TABLE_OVERFLOW: Raise = Raise::Text(Cow::Borrowed(b"table overflow"));
-
 /// What an inner function returns instead of a number of results, to have its shell raise an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Raise {
-    /// The value on top of the stack.
-    Value,
-    /// A text, as it is.
-    Text(Cow<'static, [u8]>),
-    /// A text behind the position of the Lua code that called, as `luaL_error` makes it: `user_script:1: text`.
-    At(Cow<'static, [u8]>),
-    /// A bad argument: its number, from 1, and what is wrong with it, as `luaL_argerror` makes it.
-    Argument(c_int, Cow<'static, [u8]>),
+///
+/// One pointer, so that [`Returns`] comes back in two registers; the text of an error may well be made on the heap.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raise(Option<Box<Message>>);
+
+/// An error that has no value yet.
+#[derive(Debug, PartialEq, Eq)]
+struct Message {
+    text: Vec<u8>,
+    place: Place,
+}
+
+/// What stands before the text of an error.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Nothing.
+    Nowhere,
+    /// The position of the Lua code that called.
+    Caller,
+    /// That, and which argument is bad.
+    Argument(c_int),
 }
 
 impl Raise {
-    /// [`Raise::At`] with a fixed text.
-    pub const fn at(text: &'static str) -> Raise {
-        Raise::At(Cow::Borrowed(text.as_bytes()))
+    /// Raises the value on top of the stack.
+    pub const VALUE: Raise = Raise(None);
+
+    /// Raises a text, as it is.
+    pub fn text(text: impl Into<Vec<u8>>) -> Raise {
+        Raise::message(text.into(), Place::Nowhere)
     }
 
-    /// [`Raise::Argument`] with a fixed text.
-    pub const fn argument(number: c_int, text: &'static str) -> Raise {
-        Raise::Argument(number, Cow::Borrowed(text.as_bytes()))
+    /// Raises a text behind the position of the Lua code that called, as `luaL_error` makes it: `user_script:1: text`.
+    pub fn at(text: impl Into<Vec<u8>>) -> Raise {
+        Raise::message(text.into(), Place::Caller)
+    }
+
+    /// Raises what is wrong with an argument of this number, from 1, as `luaL_argerror` words it.
+    pub fn argument(number: c_int, text: impl Into<Vec<u8>>) -> Raise {
+        Raise::message(text.into(), Place::Argument(number))
+    }
+
+    /// Raises what Lua does of a table that has to have more than [`MOST_FIELDS`].
+    pub fn table_overflow() -> Raise {
+        Raise::text("table overflow")
+    }
+
+    #[cold]
+    fn message(text: Vec<u8>, place: Place) -> Raise {
+        Raise(Some(Box::new(Message { text, place })))
     }
 
     /// The argument with this number is of another type than the one named: `string expected, got nil`.
     ///
     /// # Safety
     /// `l` is a live state within a callback.
+    #[cold]
     pub unsafe fn wrong_type(l: *mut lua_State, number: c_int, expected: &str) -> Raise {
         // SAFETY: as the caller promises.
         let got = unsafe { type_name(l, number) };
-        Raise::Argument(number, format!("{expected} expected, got {got}").into_bytes().into())
+        Raise::argument(number, format!("{expected} expected, got {got}"))
     }
 }
 
@@ -145,16 +171,14 @@ pub unsafe fn enter_plain(l: *mut lua_State, inner: Inner) -> c_int {
 unsafe fn push_error(l: *mut lua_State, raise: Raise) -> c_int {
     // SAFETY: memory is not refused here, and once the stack is empty it has room for a few values, so nothing raises.
     unsafe {
-        if raise != Raise::Value {
-            // What failed may have been the want of room. What is on the stack is lost anyway.
-            lua_settop(l, 0);
-        }
+        let Some(message) = raise.0 else { return RAISE };
+        // What failed may have been the want of room. What is on the stack is lost anyway.
+        lua_settop(l, 0);
         lua_checkstack(l, 4);
-        match raise {
-            Raise::Value => {}
-            Raise::Text(text) => push_bytes(l, &text),
-            Raise::At(text) => push_at(l, &text),
-            Raise::Argument(number, text) => push_argument_error(l, number, &text),
+        match message.place {
+            Place::Nowhere => push_bytes(l, &message.text),
+            Place::Caller => push_at(l, &message.text),
+            Place::Argument(number) => push_argument_error(l, number, &message.text),
         }
     }
     RAISE

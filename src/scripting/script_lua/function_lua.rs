@@ -233,7 +233,7 @@ pub(super) unsafe fn time_is_up(l: *mut lua_State) -> Returns {
 unsafe fn raise(l: *mut lua_State, text: &[u8]) -> Raise {
     // SAFETY: called by inner functions, with free slots.
     unsafe { convert::push_error(l, text) };
-    Raise::Value
+    Raise::VALUE
 }
 
 lua_callback! {

@@ -384,6 +384,6 @@ unsafe fn interrupt(l: *mut lua_State) -> Returns {
             lua_sethook(thread, Some(on_count), LUA_MASKLINE, 0);
         }
         convert::push_error(l, b"Script killed by user with SCRIPT KILL...");
-        Err(Raise::Value)
+        Err(Raise::VALUE)
     }
 }

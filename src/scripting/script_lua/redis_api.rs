@@ -118,7 +118,7 @@ unsafe fn raise(l: *mut lua_State, text: &[u8]) -> Raise {
         log_error(l, text);
         convert::push_error(l, text);
     }
-    Raise::Value
+    Raise::VALUE
 }
 
 /// Shows an error to the user of the debugger, if the line that made it is walked through.
@@ -145,7 +145,7 @@ unsafe fn link(l: *mut lua_State) -> Result<Link, Raise> {
 unsafe fn call_inner(l: *mut lua_State) -> Returns {
     // SAFETY: as called by Lua.
     match unsafe { command(l)? } {
-        true => Err(Raise::Value),
+        true => Err(Raise::VALUE),
         false => Ok(1),
     }
 }
@@ -153,8 +153,8 @@ unsafe fn call_inner(l: *mut lua_State) -> Returns {
 unsafe fn pcall_inner(l: *mut lua_State) -> Returns {
     // SAFETY: as called by Lua. What `call` would raise is on top.
     match unsafe { command(l) } {
-        Ok(_) | Err(Raise::Value) => Ok(1),
-        Err(other) => Err(other),
+        Err(raise) if raise != Raise::VALUE => Err(raise),
+        _ => Ok(1),
     }
 }
 
@@ -188,7 +188,7 @@ unsafe fn command(l: *mut lua_State) -> Result<bool, Raise> {
         };
         c.out.rewind(mark);
         c.argv.forget_if_larger(ARGS_KEPT);
-        is_error.ok_or(Raise::at("reached lua stack limit"))
+        is_error.ok_or_else(|| Raise::at("reached lua stack limit"))
     }
 }
 

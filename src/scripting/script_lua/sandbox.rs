@@ -258,7 +258,7 @@ unsafe fn nonexistent_global_inner(l: *mut lua_State) -> Returns {
             LUA_TSTRING | LUA_TNUMBER if lua_gettop(l) == 2 => {
                 let name = to_bytes(l, 2).unwrap_or_default();
                 let text = b"Script attempted to access nonexistent global variable '";
-                Err(Raise::At([&text[..], name, b"'"].concat().into()))
+                Err(Raise::at([&text[..], name, b"'"].concat()))
             }
             _ => Err(Raise::at("Second argument to luaProtectedTableError must be a string or number")),
         }
@@ -642,7 +642,7 @@ unsafe fn int_argument(l: *mut lua_State, number: c_int) -> Result<c_int, Raise>
         let n = lua_tointeger_(l, number);
         if n == 0 && lua_isnumber(l, number) == 0 {
             let got = type_name(l, number);
-            return Err(Raise::Argument(number, format!("number expected, got {got}").into_bytes().into()));
+            return Err(Raise::argument(number, format!("number expected, got {got}")));
         }
         Ok(n as c_int)
     }

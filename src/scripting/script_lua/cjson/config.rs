@@ -220,7 +220,7 @@ unsafe fn integer_option(
             if !range.contains(&value) {
                 let text = format!("expected integer between {} and {}", range.start(), range.end());
                 // Whichever argument it was, upstream calls it the first.
-                return Err(Raise::Argument(1, text.into_bytes().into()));
+                return Err(Raise::argument(1, text));
             }
             *setting = value;
         }
@@ -254,7 +254,7 @@ unsafe fn choice(l: *mut lua_State, index: c_int, words: &[&str]) -> Result<Opti
         let word = &word[..memchr::memchr(0, word).unwrap_or(word.len())];
         match words.iter().position(|known| known.as_bytes() == word) {
             Some(choice) => Ok(Some(choice)),
-            None => Err(Raise::Argument(index, [b"invalid option '", word, b"'"].concat().into())),
+            None => Err(Raise::argument(index, [b"invalid option '", word, b"'"].concat())),
         }
     }
 }

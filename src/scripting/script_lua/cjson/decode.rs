@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use mlua_sys::*;
 
 use super::super::alloc::Host;
-use super::super::boundary::{MOST_FIELDS, Raise, Returns, TABLE_OVERFLOW, push_bytes, to_bytes};
+use super::super::boundary::{MOST_FIELDS, Raise, Returns, push_bytes, to_bytes};
 use super::config::Config;
 use super::scanner::{Scanner, Token};
 
@@ -109,7 +109,7 @@ impl Decoder<'_> {
             while let Some(frame) = self.frames.last_mut() {
                 let is_object = *frame < 0;
                 if frame.unsigned_abs() as usize > MOST_FIELDS {
-                    return Err(TABLE_OVERFLOW);
+                    return Err(Raise::table_overflow());
                 }
                 let (end, expected) = if is_object {
                     lua_rawset(l, -3);
@@ -170,12 +170,12 @@ impl Decoder<'_> {
         }
         let at = self.scanner.position();
         let text = format!("Found too many nested data structures ({depth}) at character {at}");
-        Err(Raise::At(text.into_bytes().into()))
+        Err(Raise::at(text))
     }
 
     #[cold]
     fn unexpected(&self, expected: &str, found: &str) -> Raise {
         let at = self.scanner.token_position() + 1;
-        Raise::At(format!("Expected {expected} but found {found} at character {at}").into_bytes().into())
+        Raise::at(format!("Expected {expected} but found {found} at character {at}"))
     }
 }

@@ -55,7 +55,7 @@ struct Encoder<'c> {
 
 impl From<OutOfMemory> for Raise {
     fn from(_: OutOfMemory) -> Raise {
-        Raise::Text(b"not enough memory".into())
+        Raise::text("not enough memory")
     }
 }
 
@@ -116,7 +116,7 @@ impl Encoder<'_> {
         unsafe {
             if depth > self.options.max_depth as usize || lua_checkstack(l, 3) == 0 {
                 let text = format!("Cannot serialise, excessive nesting ({depth})");
-                return Err(Raise::At(text.into_bytes().into()));
+                return Err(Raise::at(text));
             }
             match self.array_length()? {
                 Some(length) => {
@@ -259,7 +259,7 @@ impl Encoder<'_> {
     unsafe fn cannot(&self, index: c_int, reason: &str) -> Raise {
         // SAFETY: reads a type.
         let name = unsafe { type_name(self.l, index) };
-        Raise::At(format!("Cannot serialise {name}: {reason}").into_bytes().into())
+        Raise::at(format!("Cannot serialise {name}: {reason}"))
     }
 }
 

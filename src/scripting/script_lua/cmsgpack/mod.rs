@@ -20,9 +20,7 @@ use std::ffi::c_int;
 use mlua_sys::*;
 
 use super::alloc::Host;
-use super::boundary::{
-    MOST_FIELDS, Raise, Returns, TABLE_OVERFLOW, push_bytes, set_function, set_string, to_bytes,
-};
+use super::boundary::{MOST_FIELDS, Raise, Returns, push_bytes, set_function, set_string, to_bytes};
 use super::output::Output;
 use format::{Error, Object, Reader};
 
@@ -215,12 +213,12 @@ unsafe fn unpack_objects(l: *mut lua_State, limit: lua_Integer, offset: lua_Inte
                 let text = format!(
                     "Invalid request to unpack with offset of {shown_offset} and limit of {shown_length}."
                 );
-                return Err(Raise::At(text.into_bytes().into()));
+                return Err(Raise::at(text));
             }
         };
         if start > message.len() {
             let text = format!("Start offset {shown_offset} greater than input length {shown_length}.");
-            return Err(Raise::At(text.into_bytes().into()));
+            return Err(Raise::at(text));
         }
         let all = limit == 0 && offset == 0;
         let limit = if all { lua_Integer::from(c_int::MAX) } else { limit };
@@ -327,7 +325,7 @@ impl Unpacker<'_> {
     /// Refuses more fields than a table can have, if there are bytes for so many. Each takes at least as many as said.
     fn check_fields(&self, fields: usize, bytes: usize) -> Result<(), Raise> {
         let possible = fields.min(self.reader.remaining() / bytes);
-        if possible > MOST_FIELDS { Err(TABLE_OVERFLOW) } else { Ok(()) }
+        if possible > MOST_FIELDS { Err(Raise::table_overflow()) } else { Ok(()) }
     }
 
     /// Stores the object on top in what it belongs to, and leaves whatever is complete with that. Tells whether all is.
@@ -373,8 +371,8 @@ unsafe fn check_key(l: *mut lua_State, index: c_int) -> Result<(), Raise> {
     // SAFETY: reads the value.
     unsafe {
         match lua_type(l, index) {
-            LUA_TNIL => Err(Raise::Text(b"table index is nil".into())),
-            LUA_TNUMBER if lua_tonumber(l, index).is_nan() => Err(Raise::Text(b"table index is NaN".into())),
+            LUA_TNIL => Err(Raise::text("table index is nil")),
+            LUA_TNUMBER if lua_tonumber(l, index).is_nan() => Err(Raise::text("table index is NaN")),
             _ => Ok(()),
         }
     }

@@ -104,7 +104,7 @@ unsafe fn watch(l: *mut lua_State) -> Returns {
         {
             lua_sethook(l, Some(on_evaluation), LUA_MASKLINE, 0);
             convert::push_error(l, b"evaluation ended with client closing connection");
-            return Err(Raise::Value);
+            return Err(Raise::VALUE);
         }
     }
     Ok(0)
@@ -139,7 +139,7 @@ unsafe fn is_overdue(l: *mut lua_State, session: &Session) -> bool {
 unsafe fn time_is_up(l: *mut lua_State) -> Raise {
     // SAFETY: called by inner functions with free slots.
     unsafe { convert::push_error(l, b"timeout during Lua debugging with client closing connection") };
-    Raise::Value
+    Raise::VALUE
 }
 
 /// The session, if the hook is called for a line of the script, which becomes the current one.
@@ -220,14 +220,14 @@ unsafe fn converse(l: *mut lua_State, session: &mut Session) -> Returns {
             Heard::Broken(reason) => {
                 // SAFETY: as above.
                 unsafe { convert::push_error(l, reason) };
-                return Err(Raise::Value);
+                return Err(Raise::VALUE);
             }
         };
         // SAFETY: as above.
         match unsafe { commands::run(session, l, &words) } {
             Next::Ask => session.wire.send_log(),
             Next::Call => return Ok(CALL),
-            Next::Abort => return Err(Raise::Value),
+            Next::Abort => return Err(Raise::VALUE),
             Next::Resume => {
                 session.resume();
                 return Ok(0);

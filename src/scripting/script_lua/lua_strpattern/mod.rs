@@ -8,10 +8,10 @@
 //! string.find(('a'):rep(40), ('a?'):rep(40) .. ('a'):rep(40) .. 'b')
 //! ```
 //!
-//! would hold the server for years, and nobody could stop it. It also nests C calls as deep as a pattern is long. Its source
-//! comes with a crate that builds it, so that it cannot be changed; hence the matcher is written anew (`matcher.rs`). It counts its
-//! steps, and every so many of them looks at the clock as the hook does: clients are served, and SCRIPT KILL ends it. Steps
-//! are counted over all calls together, so that many short ones are noticed as well.
+//! would hold the server for years, and nobody could stop it. It also nests C calls as deep as a pattern is long. Hence the
+//! matcher is written anew (`matcher.rs`). It counts its steps, and every so many of them looks at the clock as the hook does:
+//! clients are served, and SCRIPT KILL ends it. Steps are counted over all calls together, so that many short ones are noticed
+//! as well.
 //!
 //! What scripts see is Lua 5.1's: the order in which arguments are checked, the texts of errors, 32 captures, patterns that
 //! end at a NUL. The tests compare both on random patterns, sources and replacements.

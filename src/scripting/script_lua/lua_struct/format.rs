@@ -67,12 +67,14 @@ pub struct Format<'f> {
 impl<'f> Format<'f> {
     /// Starts at the front of a format, which ends at its first NUL if it has one.
     pub fn new(text: &'f [u8]) -> Format<'f> {
-        let end = memchr::memchr(0, text).unwrap_or(text.len());
+        // Formats are short.
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
         Format { rest: &text[..end], align: 1, big_endian: false }
     }
 
     /// The next option, with the number behind it if it takes one. Letters without meaning are options here:
     /// [`Format::control`] refuses them.
+    #[inline]
     pub fn next_item(&mut self) -> Result<Option<Item>, FormatError> {
         let [option, rest @ ..] = self.rest else { return Ok(None) };
         self.rest = rest;
@@ -128,17 +130,27 @@ impl<'f> Format<'f> {
     }
 
     /// Appends an integer of this many bytes.
+    #[inline]
     pub fn write_integer(&self, out: &mut Vec<u8>, value: u64, size: usize) {
         let start = out.len();
-        let bytes = value.to_le_bytes();
-        out.extend_from_slice(&bytes[..size.min(8)]);
-        out.resize(start + size, 0);
-        if self.big_endian {
-            out[start..].reverse();
+        // As many bytes as there may be, which takes less than to copy those that are wanted.
+        match (self.big_endian, size) {
+            (false, 0..=8) => out.extend_from_slice(&value.to_le_bytes()),
+            (true, 1..=8) => out.extend_from_slice(&(value << (64 - 8 * size)).to_be_bytes()),
+            (true, _) => {
+                out.resize(start + size.saturating_sub(8), 0);
+                out.extend_from_slice(&value.to_be_bytes());
+            }
+            (false, _) => {
+                out.extend_from_slice(&value.to_le_bytes());
+                out.resize(start + size, 0);
+            }
         }
+        out.truncate(start + size);
     }
 
     /// The integer that these bytes hold.
+    #[inline]
     pub fn read_integer(&self, bytes: &[u8], signed: bool) -> f64 {
         let push = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
         let mut value =

@@ -45,13 +45,11 @@ impl From<FormatError> for Raise {
         match error {
             FormatError::NumberOverflow => Raise::at("integral size overflow"),
             FormatError::IntegerTooLarge(size) => {
-                Raise::At(format!("integral size {size} is larger than limit of 32").into_bytes().into())
+                Raise::at(format!("integral size {size} is larger than limit of 32"))
             }
-            FormatError::BadAlignment(align) => {
-                Raise::At(format!("alignment {align} is not a power of 2").into_bytes().into())
-            }
+            FormatError::BadAlignment(align) => Raise::at(format!("alignment {align} is not a power of 2")),
             FormatError::BadOption(option) => {
-                Raise::Argument(1, [b"invalid format option '", &[option][..], b"'"].concat().into())
+                Raise::argument(1, [b"invalid format option '", &[option][..], b"'"].concat())
             }
         }
     }
@@ -156,16 +154,16 @@ impl<'d> Unpacker<'d> {
     fn bytes(&self, size: usize) -> Result<&'d [u8], Raise> {
         let end = self.position.checked_add(size);
         end.and_then(|end| self.data.get(self.position..end))
-            .ok_or(Raise::argument(2, "data string too short"))
+            .ok_or_else(|| Raise::argument(2, "data string too short"))
     }
 
     unsafe fn item(&mut self, item: Item) -> Result<(), Raise> {
         let l = self.l;
         self.position = self.position.wrapping_add(self.format.padding(self.position, item));
         let bytes = self.bytes(item.size)?;
-        // SAFETY: room is made for one value, and for the position that comes last.
+        // SAFETY: beyond the room that a callback has, it is made for one value, and for the position that comes last.
         unsafe {
-            if lua_checkstack(l, 2) == 0 {
+            if self.results >= LUA_MINSTACK - 2 && lua_checkstack(l, 2) == 0 {
                 return Err(Raise::at("stack overflow (too many results)"));
             }
             match (item.option, item.is_signed_integer()) {
