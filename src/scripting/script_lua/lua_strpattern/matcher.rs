@@ -1,9 +1,10 @@
 //! The matcher: Lua 5.1's patterns over bytes, without recursion and with its steps counted.
 //!
-//! A pattern is read as it stands, item by item; only of the set read last it is remembered which bytes are in it. Where the matcher has a choice (how often an item is
-//! repeated) it notes the alternative on a stack of [`Choice`]s and goes on with the first; where it fails it takes up the
-//! last alternative noted. What Lua's matcher keeps in nested C calls is thus a vector, and a pattern of any length is no
-//! danger to the C stack. Opening and closing a capture is noted on the same stack, to be undone when what follows fails.
+//! A pattern is read as it stands, item by item; only of the set read last it is remembered which bytes are in it. Where the
+//! matcher has a choice (how often an item is repeated) it notes the alternative on a stack of [`Choice`]s and goes on with
+//! the first; where it fails it takes up the last alternative noted. What Lua's matcher keeps in nested C calls is thus a
+//! vector, and a pattern of any length is no danger to the C stack. Opening and closing a capture is noted on the same
+//! stack, to be undone when what follows fails.
 //!
 //! Such matching may take exponential time. Therefore each step is counted, by what it costs, and whenever [`STEPS_PER_LOOK`]
 //! of them are used up the caller is asked whether to go on.
@@ -216,6 +217,7 @@ impl<'a> Matcher<'a> {
         let skipped = match one {
             One::Any => Some(0).filter(|_| !rest.is_empty()),
             One::Byte(own) => memchr::memchr(own, rest),
+            One::Except(other) => rest.iter().position(|b| *b != other),
             One::Of(bytes) => rest.iter().position(|b| bytes.has(*b)),
         };
         skipped.map(|skipped| from + skipped)
@@ -341,6 +343,7 @@ impl<'a> Matcher<'a> {
         let differs = match one {
             One::Any => None,
             One::Byte(own) => rest.iter().position(|b| *b != own),
+            One::Except(other) => rest.iter().position(|b| *b == other),
             One::Of(bytes) => rest.iter().position(|b| !bytes.has(*b)),
         };
         let count = differs.unwrap_or(rest.len());
@@ -492,6 +495,10 @@ impl<'a> Matcher<'a> {
                 letter => Item { one: One::of_letter(letter), end: p + 2 },
             },
             b'[' if self.set.0 == p => self.set.1,
+            b'[' if self.is_set_of_one(p + 1) => Item { one: One::Byte(self.at(p + 1)), end: p + 3 },
+            b'[' if self.at(p + 1) == b'^' && self.is_set_of_one(p + 2) => {
+                Item { one: One::Except(self.at(p + 2)), end: p + 4 }
+            }
             b'[' => {
                 let end = self.set_end(p + 1)?;
                 let item = Item { one: One::Of(self.read_set(p, end - 1)), end };
@@ -500,6 +507,12 @@ impl<'a> Matcher<'a> {
             }
             own => Item { one: One::Byte(own), end: p + 1 },
         })
+    }
+
+    /// Whether all of a set, but for its brackets, is the byte at `p`, which stands for itself.
+    #[inline]
+    fn is_set_of_one(&self, p: usize) -> bool {
+        !matches!(self.at(p), 0 | b'^' | b'%' | b']') && self.at(p + 1) == b']'
     }
 
     /// Where the set ends whose bracket is in front of `p`. Its first byte may be a closing bracket.
@@ -572,6 +585,8 @@ enum One {
     Any,
     /// This one.
     Byte(u8),
+    /// Any but this one, as in patterns that split a text.
+    Except(u8),
     /// One of these.
     Of(Bytes),
 }
@@ -593,6 +608,7 @@ impl One {
         match self {
             One::Any => true,
             One::Byte(own) => *own == byte,
+            One::Except(other) => *other != byte,
             One::Of(bytes) => bytes.has(byte),
         }
     }
