@@ -343,7 +343,7 @@ impl<'a> Matcher<'a> {
         let differs = match one {
             One::Any => None,
             One::Byte(own) => rest.iter().position(|b| *b != own),
-            One::Except(other) => rest.iter().position(|b| *b == other),
+            One::Except(other) => memchr::memchr(other, rest),
             One::Of(bytes) => rest.iter().position(|b| !bytes.has(*b)),
         };
         let count = differs.unwrap_or(rest.len());

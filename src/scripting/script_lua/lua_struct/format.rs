@@ -133,20 +133,16 @@ impl<'f> Format<'f> {
     #[inline]
     pub fn write_integer(&self, out: &mut Vec<u8>, value: u64, size: usize) {
         let start = out.len();
-        // As many bytes as there may be, which takes less than to copy those that are wanted.
+        // All eight bytes, which takes less than to copy those that are wanted.
         match (self.big_endian, size) {
-            (false, 0..=8) => out.extend_from_slice(&value.to_le_bytes()),
+            (false, _) => out.extend_from_slice(&value.to_le_bytes()),
             (true, 1..=8) => out.extend_from_slice(&(value << (64 - 8 * size)).to_be_bytes()),
             (true, _) => {
                 out.resize(start + size.saturating_sub(8), 0);
                 out.extend_from_slice(&value.to_be_bytes());
             }
-            (false, _) => {
-                out.extend_from_slice(&value.to_le_bytes());
-                out.resize(start + size, 0);
-            }
         }
-        out.truncate(start + size);
+        out.resize(start + size, 0);
     }
 
     /// The integer that these bytes hold.
